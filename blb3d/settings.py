@@ -1,0 +1,315 @@
+"""Django settings. What an installation may choose is declared in `blb3d.env`; this module turns it into Django's own names."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
+
+from blb3d import env
+from blb3d.core.logging import logging_config
+from blb3d.databases import database_config
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = BASE_DIR / "var"
+
+VALUES = env.read(BASE_DIR)
+# Each declared name is a setting of the same name, typed.
+globals().update(VALUES)
+
+DEBUG: bool = VALUES["DEBUG"]
+DEMO: bool = VALUES["DEMO"]
+LOG_DIR = BASE_DIR / VALUES["LOG_DIR"]
+UPLOAD_DIR = BASE_DIR / VALUES["UPLOAD_DIR"]
+for folder in (VAR_DIR, LOG_DIR):
+    folder.mkdir(parents=True, exist_ok=True)
+
+# --- Applications -----------------------------------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "unfold.contrib.forms",
+    "unfold.contrib.inlines",
+    "unfold.contrib.simple_history",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "rest_framework",
+    "rest_framework_simplejwt.token_blacklist",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "simple_history",
+    "django_htmx",
+    "csp",
+    "axes",
+    "blb3d.core",
+    "blb3d.accounts",
+    "inventory",
+    "production",
+    "sales",
+    "quotes",
+    "integrations",
+    "blb3d.demo",
+    "blb3d.bench",
+]
+
+MIDDLEWARE = [
+    "blb3d.core.middleware.RequestIDMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "blb3d.core.middleware.ContentSecurityPolicyMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "simple_history.middleware.HistoryRequestMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+ROOT_URLCONF = "blb3d.urls"
+WSGI_APPLICATION = "blb3d.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- Database, cache, tasks -------------------------------------------------------------------------------------------------------
+DATABASES = {
+    "default": database_config(
+        VALUES["DATABASE_URL"],
+        base_dir=BASE_DIR,
+        pool_size=VALUES["DB_POOL_SIZE"],
+        max_overflow=VALUES["DB_MAX_OVERFLOW"],
+    )
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+if VALUES["REDIS_URL"]:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": VALUES["REDIS_URL"]}}
+else:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "django_cache"}}
+
+CELERY_BROKER_URL = VALUES["CELERY_BROKER_URL"] or "filesystem://"
+BROKER_DIR = VAR_DIR / "broker"
+if CELERY_BROKER_URL == "filesystem://":
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "data_folder_in": str(BROKER_DIR / "queue"),
+        "data_folder_out": str(BROKER_DIR / "queue"),
+        "control_folder": str(BROKER_DIR / "control"),
+        "store_processed": False,
+    }
+    for folder in (BROKER_DIR / "queue", BROKER_DIR / "control"):
+        folder.mkdir(parents=True, exist_ok=True)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_SOFT_TIME_LIMIT = VALUES["CELERY_TASK_SECONDS"]
+CELERY_TASK_TIME_LIMIT = VALUES["CELERY_TASK_SECONDS"] + 30
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_CONCURRENCY = VALUES["CELERY_CONCURRENCY"]
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
+    # A message older than its interval is of no use: the next one does the same work.
+    "relay-outbox": {"task": "blb3d.core.tasks.relay_outbox", "schedule": 5.0, "options": {"expires": 5}},
+    "work-inbox": {"task": "blb3d.core.tasks.work_inbox", "schedule": 5.0, "options": {"expires": 5}},
+    "purge-expired": {"task": "blb3d.accounts.tasks.purge_expired", "schedule": 3600.0, "options": {"expires": 3600}},
+}
+
+# --- Users and log-in -------------------------------------------------------------------------------------------------------------
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+PASSWORD_RESET_TIMEOUT = VALUES["PASSWORD_RESET_HOURS"] * 3600
+LOGIN_URL = "/login/"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/"
+
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = VALUES["LOGIN_FAILURE_LIMIT"]
+AXES_COOLOFF_TIME = timedelta(minutes=VALUES["LOGIN_COOLOFF_MINUTES"])
+AXES_RESET_ON_SUCCESS = True
+AXES_USERNAME_FORM_FIELD = "username"
+AXES_VERBOSE = False
+AXES_CLIENT_IP_CALLABLE = "blb3d.core.middleware.client_ip"
+AXES_LOCKOUT_CALLABLE = "blb3d.core.api.errors.lockout_response"
+
+# --- Language and time ------------------------------------------------------------------------------------------------------------
+LANGUAGE_CODE = "en-us"
+USE_I18N = True
+USE_TZ = True
+
+# --- Files and mail ---------------------------------------------------------------------------------------------------------------
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+MEDIA_ROOT = UPLOAD_DIR
+MEDIA_URL = ""
+STORAGES = {
+    "default": {"BACKEND": VALUES["STORAGE_BACKEND"]},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG or DEMO
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+WHITENOISE_USE_FINDERS = DEBUG or DEMO
+GS_BUCKET_NAME = VALUES["GCS_BUCKET_NAME"]
+DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
+FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+FILE_UPLOAD_PERMISSIONS = 0o640
+
+if VALUES["SMTP_HOST"]:
+    EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    EMAIL_HOST = VALUES["SMTP_HOST"]
+    EMAIL_PORT = VALUES["SMTP_PORT"]
+    EMAIL_HOST_USER = VALUES["SMTP_USER"]
+    EMAIL_HOST_PASSWORD = VALUES["SMTP_PASSWORD"]
+    EMAIL_USE_TLS = VALUES["SMTP_USE_TLS"]
+    EMAIL_TIMEOUT = 20
+else:
+    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    EMAIL_FILE_PATH = VAR_DIR / "mail"
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = VALUES["ADMIN_EMAIL"]
+ADMINS = [("Operations", VALUES["ADMIN_EMAIL"])]
+
+# --- Security ---------------------------------------------------------------------------------------------------------------------
+HTTPS: bool = VALUES["HTTPS"] and not (DEBUG or DEMO)
+SECURE_SSL_REDIRECT = HTTPS
+# Probes come from inside, over plain HTTP.
+SECURE_REDIRECT_EXEMPT = [r"^health/"]
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
+SECURE_HSTS_PRELOAD = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if VALUES["TRUST_PROXY_HEADERS"] else None
+SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+X_FRAME_OPTIONS = "DENY"
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:", "blob:"],
+        "connect-src": [SELF],
+        "object-src": [NONE],
+        "base-uri": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
+# Policies for parts of the site whose own scripts need more, by path prefix; the first that fits replaces the directives it names.
+CONTENT_SECURITY_POLICY_BY_PREFIX = {
+    # Unfold ships Alpine, which evaluates expressions found in attributes, and styles set by script.
+    "/admin/": {"script-src": [SELF, UNSAFE_EVAL], "style-src": [SELF, UNSAFE_INLINE]},
+    # Swagger UI sets styles on its elements.
+    "/api/v1/docs": {"style-src": [SELF, UNSAFE_INLINE]},
+}
+
+# --- API --------------------------------------------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "blb3d.core.api.authentication.BearerAuthentication",
+        "blb3d.accounts.authentication.ApiKeyAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": [
+        "blb3d.core.api.parsers.AnyJSONParser",
+        "blb3d.core.api.parsers.FormOrJSONParser",
+        "rest_framework.parsers.MultiPartParser",
+    ],
+    "DEFAULT_RENDERER_CLASSES": [
+        "rest_framework.renderers.JSONRenderer",
+        "rest_framework.renderers.BrowsableAPIRenderer",
+    ],
+    "DEFAULT_PAGINATION_CLASS": "blb3d.core.api.pagination.PagePagination",
+    "DEFAULT_FILTER_BACKENDS": [
+        "django_filters.rest_framework.DjangoFilterBackend",
+        "rest_framework.filters.SearchFilter",
+        "rest_framework.filters.OrderingFilter",
+    ],
+    "DEFAULT_THROTTLE_CLASSES": ["blb3d.core.api.throttles.DefaultThrottle"],
+    "DEFAULT_THROTTLE_RATES": {
+        "default": VALUES["RATE_LIMIT_DEFAULT"],
+        "auth": VALUES["RATE_LIMIT_AUTH"],
+        "quotes": VALUES["RATE_LIMIT_QUOTES"],
+        "quotes_ip": VALUES["RATE_LIMIT_QUOTES"],
+    },
+    "DEFAULT_VERSIONING_CLASS": "rest_framework.versioning.URLPathVersioning",
+    "DEFAULT_VERSION": "v1",
+    "ALLOWED_VERSIONS": ["v1", "v2"],
+    "EXCEPTION_HANDLER": "blb3d.core.api.errors.exception_handler",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "COERCE_DECIMAL_TO_STRING": True,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SIMPLE_JWT = {
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=VALUES["JWT_ACCESS_TOKEN_EXPIRE_MINUTES"]),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=VALUES["JWT_REFRESH_TOKEN_EXPIRE_DAYS"]),
+    "SIGNING_KEY": VALUES["JWT_SECRET_KEY"] or VALUES["SECRET_KEY"],
+    "ROTATE_REFRESH_TOKENS": True,
+    "BLACKLIST_AFTER_ROTATION": True,
+    "CHECK_REVOKE_TOKEN": True,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "BLB3D ERP",
+    "DESCRIPTION": "Orders, quotes, production and stock of a 3D print farm.",
+    "VERSION": "1.0.0",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SCHEMA_PATH_PREFIX": r"/api/v[0-9]+",
+    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+}
+
+# --- Admin and history ------------------------------------------------------------------------------------------------------------
+UNFOLD = {
+    "SITE_TITLE": "BLB3D ERP",
+    "SITE_HEADER": "BLB3D ERP",
+    "SITE_SYMBOL": "deployed_code",
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+}
+SIMPLE_HISTORY_HISTORY_CHANGE_REASON_USE_TEXT_FIELD = False
+
+# --- Logging ----------------------------------------------------------------------------------------------------------------------
+LOGGING = logging_config(level=VALUES["LOG_LEVEL"], style=VALUES["LOG_FORMAT"], directory=LOG_DIR)
