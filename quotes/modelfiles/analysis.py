@@ -13,7 +13,8 @@ class PartGeometry:
 
     ``side_area`` is the surface weighted by the sine of its angle to the plate, i.e. the sum of all outlines times the
     layer height; ``up_area`` and ``down_area`` are the surface as seen from above and from below. ``overhang`` is the
-    part of ``down_area`` that prints into the air, ``support_column`` the space between it and the plate.
+    part of ``down_area`` that prints into the air, ``support_column`` the space between it and the plate. ``overlapping``:
+    bodies may share space, so that the volume is counted more than once.
     """
 
     name: str
@@ -24,6 +25,7 @@ class PartGeometry:
     triangles: int
     watertight: bool
     bodies: int
+    overlapping: bool
     side_area_mm2: Decimal
     up_area_mm2: Decimal
     down_area_mm2: Decimal

@@ -1,0 +1,22 @@
+"""How much of a stranger's file is read before it is refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MEBIBYTE = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class ReadLimits:
+    """Bounds on one model file; sizes in bytes. ``max_ratio`` is unpacked to packed, minded from 1 MiB up."""
+
+    max_bytes: int = 100 * MEBIBYTE
+    max_members: int = 2_000
+    max_unpacked: int = 600 * MEBIBYTE
+    max_ratio: int = 200
+    max_triangles: int = 5_000_000
+    max_pieces: int = 5_000
+
+
+DEFAULT_LIMITS = ReadLimits()
