@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
+from blb3d.core.errors import InvalidValue
 from quotes.modelfiles.analysis import ModelAnalysis
 
 #: Layer height in mm by quality.
@@ -14,10 +15,14 @@ LAYER_HEIGHTS = {"draft": Decimal("0.28"), "standard": Decimal("0.20"), "fine": 
 
 @dataclass(frozen=True)
 class EstimateSettings:
-    """How the customer wants it printed: ``quantity`` counts sets (all pieces of the file), lengths are mm."""
+    """How the customer wants it printed: ``quantity`` counts sets (all pieces of the file), lengths are mm.
+
+    ``density_g_cm3`` is the chosen material's own, where it is known; without it the type's usual density is taken.
+    """
 
     material_type: str = "PLA"
     color_hex: str = ""
+    density_g_cm3: Decimal | None = None
     quality: str = "standard"
     infill_percent: int = 20
     quantity: int = 1
@@ -26,6 +31,19 @@ class EstimateSettings:
     gap_mm: Decimal = Decimal(5)
     #: Printer model ids (as slicers write them) of this farm; empty: any machine's slice is taken.
     printer_model_ids: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.quantity < 1:
+            raise InvalidValue("The quantity must be at least 1.", details={"field": "quantity"})
+        if not 0 <= self.infill_percent <= 100:
+            raise InvalidValue("The infill must lie between 0 and 100 percent.", details={"field": "infill_percent"})
+        if self.quality not in LAYER_HEIGHTS:
+            raise InvalidValue("There is no such quality.", details={"field": "quality", "allowed": list(LAYER_HEIGHTS)})
+
+    @property
+    def layer_height_mm(self) -> Decimal:
+        """The layer height of the chosen quality."""
+        return LAYER_HEIGHTS[self.quality]
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ class Measures:
 
 def exact(value: float) -> Decimal:
     """A float as Decimal with three places."""
-    return Decimal(repr(round(float(value), 3))).quantize(Decimal("0.001"))
+    return Decimal(repr(round(float(value), 3) + 0.0)).quantize(Decimal("0.001"))  # + 0.0: no minus zero
 
 
 def measure(vertices: Vertices, faces: Faces) -> Measures:
