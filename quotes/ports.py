@@ -38,7 +38,9 @@ class EstimateSettings:
         if not 0 <= self.infill_percent <= 100:
             raise InvalidValue("The infill must lie between 0 and 100 percent.", details={"field": "infill_percent"})
         if self.quality not in LAYER_HEIGHTS:
-            raise InvalidValue("There is no such quality.", details={"field": "quality", "allowed": list(LAYER_HEIGHTS)})
+            raise InvalidValue(
+                "There is no such quality.", details={"field": "quality", "allowed": list(LAYER_HEIGHTS)}
+            )
 
     @property
     def layer_height_mm(self) -> Decimal:

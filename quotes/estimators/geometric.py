@@ -64,7 +64,9 @@ class GeometricEstimator:
                     runs=runs * times,
                     minutes=tenth(seconds / 60),
                     filaments=(
-                        FilamentUse(settings.material_type, settings.color_hex, cent(extruded / 1000 * material.density)),
+                        FilamentUse(
+                            settings.material_type, settings.color_hex, cent(extruded / 1000 * material.density)
+                        ),
                     ),
                 )
             )

@@ -16,7 +16,9 @@ class UnusableFile(BLB3DError):
     kind = "FILE_UNUSABLE"
 
     def __init__(self, reason: str, *, details: dict[str, Any] | None = None) -> None:
-        super().__init__(f"This file cannot be used: {reason}", details={"reason": reason, "kind": self.kind, **(details or {})})
+        super().__init__(
+            f"This file cannot be used: {reason}", details={"reason": reason, "kind": self.kind, **(details or {})}
+        )
 
 
 class UnknownFormat(UnusableFile):

@@ -48,7 +48,9 @@ def read_stl(data: bytes, limits: ReadLimits = DEFAULT_LIMITS) -> Scene:
     size = float(np.ptp(vertices, axis=0).max())
     if not _SMALLEST <= size <= _LARGEST:
         needs_person = f"The part would be {size:.3g} mm long: the file is probably in another unit than millimetres."
-    return Scene("stl", "millimeter", (Piece(Shape("", vertices, faces), (0.0, 0.0, 0.0)),), tuple(warnings), needs_person)
+    return Scene(
+        "stl", "millimeter", (Piece(Shape("", vertices, faces), (0.0, 0.0, 0.0)),), tuple(warnings), needs_person
+    )
 
 
 def _binary(data: bytes) -> Vertices:

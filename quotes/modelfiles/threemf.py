@@ -70,7 +70,12 @@ def read_3mf(data: bytes, limits: ReadLimits = DEFAULT_LIMITS) -> Scene:
 
 def _thumbnail(package: Package) -> bytes:
     """The picture the file brings along, if it is a PNG."""
-    named = ("Metadata/plate_1.png", "Metadata/thumbnail.png", "Thumbnails/thumbnail.png", ".thumbnails/thumbnail_3mf.png")
+    named = (
+        "Metadata/plate_1.png",
+        "Metadata/thumbnail.png",
+        "Thumbnails/thumbnail.png",
+        ".thumbnails/thumbnail_3mf.png",
+    )
     for name in named:
         if name in package:
             content = package.read(name)
@@ -141,7 +146,12 @@ class _Reading:
         """The object turned and scaled as the item asks; equal ones are made once, turns on the plate being equal."""
         linear = matrix[:3, :3]
         mirrored = np.linalg.det(linear) < 0
-        key = (resource.GetUniqueResourceID(), mirrored, *np.round(linear @ linear.T, 5).ravel(), *np.round(linear[:, 2], 5))
+        key = (
+            resource.GetUniqueResourceID(),
+            mirrored,
+            *np.round(linear @ linear.T, 5).ravel(),
+            *np.round(linear[:, 2], 5),
+        )
         if key not in self._shapes:
             if not np.isfinite(matrix).all() or abs(np.linalg.det(linear)) < 1e-12:
                 raise DamagedFile("An object is scaled to nothing.")

@@ -43,7 +43,10 @@ def render_png(scene: Scene, *, color: tuple[int, int, int] = PART_COLOR, size: 
     fallen = shadow @ basis.T
     both = np.concatenate([seen.reshape(-1, 3), fallen.reshape(-1, 3)])
     low, high = both[:, :2].min(axis=0), both[:, :2].max(axis=0)
-    zoom = min(width * (1 - 2 * _MARGIN) / max(high[0] - low[0], 1e-9), height * (1 - 2 * _MARGIN) / max(high[1] - low[1], 1e-9))
+    zoom = min(
+        width * (1 - 2 * _MARGIN) / max(high[0] - low[0], 1e-9),
+        height * (1 - 2 * _MARGIN) / max(high[1] - low[1], 1e-9),
+    )
     for points in (seen, fallen):
         points[..., :2] = (points[..., :2] - (low + high) / 2) * zoom
         points[..., 0] += width / 2

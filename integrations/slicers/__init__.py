@@ -1,0 +1,1 @@
+"""Making print files: slicers behind ``production.ports.Slicer``, and the reader of what they make."""
