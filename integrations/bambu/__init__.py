@@ -1,0 +1,1 @@
+"""Printers on the local network: messages, decisions, connection, upload, and a simulated peer."""
