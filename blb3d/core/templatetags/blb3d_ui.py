@@ -98,6 +98,12 @@ def money(amount: Decimal | None, currency: str | None = DEFAULT_CURRENCY) -> st
 
 
 @register.filter
+def rows(many: Any) -> Any:
+    """Return what can be looped over: a related manager's rows, a list itself, nothing for nothing."""
+    return many.all() if hasattr(many, "all") else many or []
+
+
+@register.filter
 def plain_number(value: Decimal | int | None) -> str:
     """Return a quantity without the zeros that storage adds: ``2.5000`` -> ``2.5``, ``50.0000`` -> ``50``."""
     if value is None or value == "":
@@ -207,8 +213,13 @@ def field(bound: BoundField | str, label: str = "") -> dict[str, Any]:
     }
 
 
+@register.simple_tag
+def fields_of(form: Form | None, leave_out: str = "") -> list[BoundField]:
+    """Return a form's visible fields but for those that ``leave_out`` names (by spaces)."""
+    return [bound for bound in form.visible_fields() if bound.name not in leave_out.split()] if form else []
+
+
 @register.inclusion_tag("portal/parts/fields.html")
 def fields(form: Form | None, leave_out: str = "") -> dict[str, Any]:
-    """Show a form's fields on a grid, its own errors first; ``leave_out`` names fields (by spaces) shown elsewhere."""
-    left_out = leave_out.split()
-    return {"form": form, "visible": [b for b in form.visible_fields() if b.name not in left_out] if form else []}
+    """Show a form's fields on a grid, its own errors first; ``leave_out`` names fields that are shown elsewhere."""
+    return {"form": form, "visible": fields_of(form, leave_out)}
