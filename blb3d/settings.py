@@ -161,7 +161,7 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT = VALUES["LOGIN_FAILURE_LIMIT"]
 AXES_COOLOFF_TIME = timedelta(minutes=VALUES["LOGIN_COOLOFF_MINUTES"])
 AXES_RESET_ON_SUCCESS = True
-AXES_USERNAME_FORM_FIELD = "username"
+AXES_USERNAME_CALLABLE = "blb3d.accounts.lockout.username"
 AXES_VERBOSE = False
 AXES_CLIENT_IP_CALLABLE = "blb3d.core.middleware.client_ip"
 AXES_LOCKOUT_CALLABLE = "blb3d.core.api.errors.lockout_response"
@@ -243,15 +243,16 @@ CONTENT_SECURITY_POLICY_BY_PREFIX = {
 # --- API --------------------------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "blb3d.core.api.authentication.BearerAuthentication",
+        "rest_framework_simplejwt.authentication.JWTAuthentication",
         "blb3d.accounts.authentication.ApiKeyAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": [
-        "blb3d.core.api.parsers.AnyJSONParser",
+        "rest_framework.parsers.JSONParser",
         "blb3d.core.api.parsers.FormOrJSONParser",
         "rest_framework.parsers.MultiPartParser",
+        "blb3d.core.api.parsers.AnyJSONParser",
     ],
     "DEFAULT_RENDERER_CLASSES": [
         "rest_framework.renderers.JSONRenderer",
@@ -264,13 +265,7 @@ REST_FRAMEWORK = {
         "rest_framework.filters.OrderingFilter",
     ],
     "DEFAULT_THROTTLE_CLASSES": ["blb3d.core.api.throttles.DefaultThrottle"],
-    "DEFAULT_THROTTLE_RATES": {
-        "default": VALUES["RATE_LIMIT_DEFAULT"],
-        "auth": VALUES["RATE_LIMIT_AUTH"],
-        "quotes": VALUES["RATE_LIMIT_QUOTES"],
-        "quotes_ip": VALUES["RATE_LIMIT_QUOTES"],
-    },
-    "DEFAULT_VERSIONING_CLASS": "rest_framework.versioning.URLPathVersioning",
+    "DEFAULT_VERSIONING_CLASS": "rest_framework.versioning.NamespaceVersioning",
     "DEFAULT_VERSION": "v1",
     "ALLOWED_VERSIONS": ["v1", "v2"],
     "EXCEPTION_HANDLER": "blb3d.core.api.errors.exception_handler",
@@ -297,6 +292,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "PREPROCESSING_HOOKS": ["blb3d.core.api.routers.without_trailing_slash"],
     "SCHEMA_PATH_PREFIX": r"/api/v[0-9]+",
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
 }

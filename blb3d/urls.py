@@ -1,8 +1,19 @@
 """Every address of the system."""
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
+
+from blb3d import api
+from blb3d.core import health
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
+    path("api/v1/", include((api.v1, "api-v1"), namespace="v1")),
+    re_path(r"^health/live/?$", health.live, name="health-live"),
+    re_path(r"^health/ready/?$", health.ready, name="health-ready"),
 ]
+
+handler400 = "blb3d.core.api.errors.bad_request"
+handler403 = "blb3d.core.api.errors.permission_denied"
+handler404 = "blb3d.core.api.errors.page_not_found"
+handler500 = "blb3d.core.api.errors.server_error"

@@ -148,7 +148,7 @@ class ApiKey(models.Model):
     user = models.OneToOneField(User, on_delete=models.PROTECT, related_name="api_key")
     prefix = models.CharField(max_length=PREFIX_LENGTH, editable=False)
     hashed_key = models.CharField(max_length=64, unique=True, editable=False)
-    scopes = models.JSONField(default=dict, blank=True, help_text='{"scopes": ["orders:write", ...]}')
+    scopes = models.JSONField(default=dict, blank=True, help_text='{"scopes": ["production.view_*", ...]}')
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
@@ -162,9 +162,6 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
-
-    def has_scope(self, scope: str) -> bool:
-        return scope in self.scopes.get("scopes", [])
 
 
 class PortalSession(models.Model):

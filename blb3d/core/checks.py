@@ -109,7 +109,9 @@ def refuse_unsafe_start() -> None:
     """Raise ImproperlyConfigured when a server is about to start with default secrets; called by the web and worker entry points."""
     found = unsafe_settings()
     if found:
-        raise ImproperlyConfigured("Refusing to start: " + " ".join(f"{message.msg} {message.hint or ''}" for message in found))
+        raise ImproperlyConfigured(
+            "Refusing to start: " + " ".join(f"{message.msg} {message.hint or ''}" for message in found)
+        )
 
 
 @register(Tags.models)

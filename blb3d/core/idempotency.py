@@ -36,7 +36,9 @@ class IdempotencyRecord(models.Model):
     """One key of one caller, what was asked, and the answer once there is one."""
 
     id = models.BigAutoField(primary_key=True)
-    digest = models.CharField(max_length=64, unique=True)  # of caller and key: exact also where text compares without case
+    digest = models.CharField(
+        max_length=64, unique=True
+    )  # of caller and key: exact also where text compares without case
     fingerprint = models.CharField(max_length=64)  # of method, path and body
     status_code = models.PositiveSmallIntegerField(null=True)
     body = models.JSONField(default=dict)

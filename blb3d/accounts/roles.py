@@ -1,0 +1,106 @@
+"""The roles of a print farm as data: which group may do what. `manage.py sync_roles` writes them to the database.
+
+A pattern names permissions as `app.codename`, with `*` for any text. One that fits nothing is an error: either the name is
+misspelt or the permission is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
+from django.contrib.auth.models import Group, Permission
+from django.db import transaction
+
+from blb3d.accounts.errors import UnknownPermission
+
+_EVERYTHING_VISIBLE = ("inventory.view_*", "production.view_*", "sales.view_*", "quotes.view_*", "integrations.view_*")
+
+_OPERATOR = (
+    "inventory.view_*",
+    "production.view_*",
+    "sales.view_salesorder",
+    "sales.view_salesorderline",
+    "sales.view_shipment",
+    "sales.view_shipmentline",
+    "inventory.change_spool",
+    "production.*_printjob",
+    "production.change_printer",
+    "production.start_productionorder",
+    "production.complete_productionorder",
+    "production.fail_productionorder",
+    "production.retry_productionorder",
+    "sales.pack_shipment",
+)
+_SALES = (
+    *_EVERYTHING_VISIBLE,
+    "quotes.*_quote",
+    "quotes.*_quotefile",
+    "sales.*",
+    "integrations.*_marketplaceproductmapping",
+    "integrations.*_marketplacemappingline",
+)
+_PURCHASING = (
+    *_EVERYTHING_VISIBLE,
+    "inventory.*_vendor",
+    "inventory.*_purchaseorder",
+    "inventory.*_purchaseorderline",
+    "inventory.*_materiallot",
+    "inventory.*_spool",
+    "inventory.*_product",
+)
+_QUALITY = (
+    *_EVERYTHING_VISIBLE,
+    "inventory.*_materiallot",
+    "production.*_qualityinspection",
+    "production.*_nonconformance",
+    "production.*_serialnumber",
+)
+_MANAGER = ("inventory.*", "production.*", "sales.*", "quotes.*", "integrations.*", "core.*", "accounts.view_*")
+
+# What a role has of a pattern without these: the higher levels of approval stay with the owner (level 2 also with managers).
+EXCEPT: dict[str, tuple[str, ...]] = {
+    "sales": ("quotes.approve_level2_quote", "quotes.approve_level3_quote"),
+    "manager": ("quotes.approve_level3_quote",),
+}
+
+ROLES: dict[str, tuple[str, ...]] = {
+    "operator": _OPERATOR,
+    "sales": _SALES,
+    "purchasing": _PURCHASING,
+    "quality": _QUALITY,
+    "manager": _MANAGER,
+    "owner": (*_MANAGER, "accounts.*", "auth.view_*"),
+}
+
+
+def permissions_matching(patterns: Iterable[str], *, excluded: Iterable[str] = ()) -> list[Permission]:
+    """Return the permissions that fit any of the patterns, each once.
+
+    Raises:
+        UnknownPermission: a pattern fits none; `details` names all such.
+    """
+    known = {f"{p.content_type.app_label}.{p.codename}": p for p in Permission.objects.select_related("content_type")}
+    found: dict[str, Permission] = {}
+    unknown: list[str] = []
+    for pattern in patterns:
+        fitting = {name: permission for name, permission in known.items() if fnmatchcase(name, pattern)}
+        if not fitting:
+            unknown.append(pattern)
+        found |= fitting
+    unknown += [pattern for pattern in excluded if pattern not in known]
+    if unknown:
+        raise UnknownPermission(f"No permission fits {', '.join(unknown)}.", details={"unknown": unknown})
+    return [permission for name, permission in found.items() if name not in set(excluded)]
+
+
+@transaction.atomic
+def sync_roles() -> dict[str, int]:
+    """Make the groups exactly what `ROLES` says; return how many permissions each has. Other groups are left alone."""
+    counts: dict[str, int] = {}
+    for name, patterns in ROLES.items():
+        permissions = permissions_matching(patterns, excluded=EXCEPT.get(name, ()))
+        group, _ = Group.objects.get_or_create(name=name)
+        group.permissions.set(permissions)
+        counts[name] = len(permissions)
+    return counts

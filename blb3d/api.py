@@ -1,0 +1,15 @@
+"""The HTTP interface put together. An app offers `urlpatterns` in its `api`; a line here makes them public."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, URLResolver
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from blb3d.accounts.api import urlpatterns as accounts
+from blb3d.core.api.routers import both_slashes
+
+v1: list[URLPattern | URLResolver] = [
+    *accounts,
+    both_slashes("schema", SpectacularAPIView.as_view(api_version="v1"), "schema"),
+    both_slashes("docs", SpectacularSwaggerSplitView.as_view(url_name="v1:schema"), "docs"),
+]
