@@ -1,0 +1,85 @@
+"""Legal status moves of production orders and print jobs."""
+
+from blb3d.core.lifecycle import Lifecycle, Step
+from production.models import PrintJob, ProductionOrder
+
+_ORDER = "production.{}_productionorder".format
+PRODUCTION_ORDER = Lifecycle(
+    ProductionOrder,
+    initial=(ProductionOrder.Status.DRAFT,),
+    number="code",
+    steps=[
+        Step("confirm", ("draft",), ("confirmed",), "production.order_confirmed", _ORDER("confirm"), style="primary"),
+        Step("queue", ("confirmed",), ("queued",), "production.order_queued", _ORDER("queue"), style="primary"),
+        Step("start", ("queued",), ("printing",), "production.order_started"),
+        Step(
+            "complete",
+            ("printing", "queued"),
+            ("completed",),
+            "production.order_completed",
+            _ORDER("complete"),
+            label="Close",
+        ),
+        Step(
+            "fail",
+            ("queued", "printing"),
+            ("failed",),
+            "production.order_failed",
+            _ORDER("fail"),
+            reason_required=True,
+            style="danger",
+        ),
+        Step("retry", ("failed",), ("queued",), "production.order_retried", _ORDER("retry"), style="primary"),
+        Step(
+            "cancel",
+            ("draft", "confirmed", "queued", "failed"),
+            ("cancelled",),
+            "production.order_cancelled",
+            _ORDER("cancel"),
+            reason_required=True,
+            style="danger",
+        ),
+    ],
+)
+
+_JOB = "production.{}_printjob".format
+PRINT_JOB = Lifecycle(
+    PrintJob,
+    initial=(PrintJob.Status.QUEUED,),
+    number="code",
+    steps=[
+        Step(
+            "send",
+            ("queued",),
+            ("sent",),
+            "production.job_dispatched",
+            _JOB("dispatch"),
+            label="Dispatch",
+            style="primary",
+        ),
+        Step("requeue", ("sent",), ("queued",), "production.job_requeued"),
+        Step("begin", ("sent", "queued"), ("printing",), "production.job_started"),
+        Step("pause", ("printing",), ("paused",), "production.job_paused", _JOB("pause")),
+        Step("resume", ("paused",), ("printing",), "production.job_resumed", _JOB("resume")),
+        Step("finish", ("sent", "printing", "paused", "unknown"), ("finished",), "production.job_finished"),
+        Step(
+            "fail",
+            ("sent", "printing", "paused", "unknown"),
+            ("failed",),
+            "production.job_failed",
+            _JOB("fail"),
+            reason_required=True,
+            style="danger",
+        ),
+        Step(
+            "cancel",
+            ("queued", "sent", "printing", "paused", "unknown"),
+            ("cancelled",),
+            "production.job_cancelled",
+            _JOB("cancel"),
+            reason_required=True,
+            style="danger",
+        ),
+        Step("lose", ("sent", "printing", "paused"), ("unknown",), "production.job_lost"),
+    ],
+)

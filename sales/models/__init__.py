@@ -1,0 +1,26 @@
+"""The tables of selling: customers, orders, money, shipments, changes and returns."""
+
+from sales.models.changes import RMA, ChangeOrder, ChangeOrderLine, RMAItem
+from sales.models.customers import Customer, CustomerAddress, CustomerUser
+from sales.models.money import Invoice, InvoiceLine, Payment, Refund
+from sales.models.orders import Address, SalesOrder, SalesOrderLine
+from sales.models.shipments import Shipment, ShipmentLine
+
+__all__ = [
+    "RMA",
+    "Address",
+    "ChangeOrder",
+    "ChangeOrderLine",
+    "Customer",
+    "CustomerAddress",
+    "CustomerUser",
+    "Invoice",
+    "InvoiceLine",
+    "Payment",
+    "RMAItem",
+    "Refund",
+    "SalesOrder",
+    "SalesOrderLine",
+    "Shipment",
+    "ShipmentLine",
+]
