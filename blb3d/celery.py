@@ -1,4 +1,4 @@
-"""The Celery application. Tasks live in each app's `tasks.py`; a task's message carries the request id that caused it."""
+"""The Celery application. Tasks live in each app's `tasks.py`; messages carry the request id that caused them."""
 
 from __future__ import annotations
 

@@ -16,7 +16,9 @@ def database_config(url: str, *, base_dir: Path, pool_size: int = 0, max_overflo
     """Return the DATABASES entry for `url`; relative SQLite paths start at `base_dir`. Raises ImproperlyConfigured."""
     scheme, separator, rest = url.partition("://")
     if not separator:
-        raise ImproperlyConfigured("DATABASE_URL must look like sqlite:///var/blb3d.sqlite3 or postgres://user:password@host/name.")
+        raise ImproperlyConfigured(
+            "DATABASE_URL must look like sqlite:///var/blb3d.sqlite3 or postgres://user:password@host/name."
+        )
     address, _, query = rest.partition("?")
     options = dict(parse_qsl(query, keep_blank_values=True))
     match scheme:
@@ -39,7 +41,7 @@ def _sqlite(address: str, base_dir: Path) -> dict[str, Any]:
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": name or ":memory:",
-        # A writer that begins DEFERRED cannot wait for the lock it upgrades to; IMMEDIATE can, so nobody sees "database is locked".
+        # A writer that begins DEFERRED cannot wait for the lock it upgrades to and fails at once; IMMEDIATE waits.
         "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 30, "init_command": "PRAGMA journal_mode=WAL;"},
     }
 
@@ -65,7 +67,7 @@ def _sql_server(address: str, options: dict[str, str]) -> dict[str, Any]:
     else:
         settings["driver"] = options.pop("driver", SQL_SERVER_DRIVER)
         if sys.platform != "win32":
-            # The backend believes in MARS on every system but asks for it only on Windows; without it nested reads need buffering.
+            # The backend believes in MARS everywhere but asks for it only on Windows; told so, it buffers nested reads.
             options.setdefault("MARS_Connection", "no")
     settings["trusted_connection"] = options.pop("trusted_connection", options.pop("Trusted_Connection", "yes"))
     settings["extra_params"] = ";".join(f"{name}={value}" for name, value in options.items())

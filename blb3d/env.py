@@ -1,8 +1,8 @@
 """Every setting the environment can give, declared once.
 
-`SETTINGS` is the only list: `blb3d.settings` reads it, `manage.py settings_reference` writes `docs/configuration.md` and `.env.example`
-from it, and a name that is not in it does not exist. Values come from the process environment, then from `.env`, then from the default.
-A secret may also come from a file: `SECRET_KEY_FILE=/run/secrets/key`.
+`SETTINGS` is the only list: `blb3d.settings` reads it, `manage.py settings_reference` writes `docs/configuration.md` and
+`.env.example` from it, and a name that is not in it does not exist. Values come from the process environment, then from
+`.env`, then from the default. A secret may also come from a file: `SECRET_KEY_FILE=/run/secrets/key`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ INSECURE_SECRET = "insecure-local-secret-change-me-before-anyone-else-can-reach-
 
 @dataclass(frozen=True)
 class Setting:
-    """One name of the environment: its kind (see `KINDS`), default as it would be typed, meaning, and older names for the same thing."""
+    """One name of the environment: kind (see `KINDS`), default as it would be typed, meaning, other names for it."""
 
     name: str
     kind: str
@@ -109,18 +109,55 @@ GROUPS: tuple[Group, ...] = (
     Group(
         "Server",
         (
-            S("DEBUG", "bool", "false", "Developer mode: error pages with source, no HTTPS. Never on a machine that others can reach."),
-            S("DEMO", "bool", "false", "Demo mode: default secrets and plain HTTP are accepted, simulated partners may be used."),
+            S(
+                "DEBUG",
+                "bool",
+                "false",
+                "Developer mode: error pages with source, no HTTPS. Never on a machine that others can reach.",
+            ),
+            S(
+                "DEMO",
+                "bool",
+                "false",
+                "Demo mode: default secrets and plain HTTP are accepted, simulated partners may be used.",
+            ),
             S("SECRET_KEY", "text", INSECURE_SECRET, "Signs sessions and links. Long, random, private.", secret=True),
             S("ALLOWED_HOSTS", "list", "localhost,127.0.0.1,[::1]", "Host names this system answers to."),
-            S("CSRF_TRUSTED_ORIGINS", "list", "", "Origins such as https://erp.example.com that may post forms through a proxy."),
-            S("BASE_URL", "url", "http://localhost:8000", "Where people reach the system: links in mails, QR codes, callbacks."),
+            S(
+                "CSRF_TRUSTED_ORIGINS",
+                "list",
+                "",
+                "Origins such as https://erp.example.com that may post forms through a proxy.",
+            ),
+            S(
+                "BASE_URL",
+                "url",
+                "http://localhost:8000",
+                "Where people reach the system: links in mails, QR codes, callbacks.",
+            ),
             S("HTTPS", "bool", "true", "Outside DEBUG and DEMO: redirect to HTTPS, secure cookies, HSTS."),
-            S("TRUST_PROXY_HEADERS", "bool", "false", "Believe X-Forwarded-Proto and X-Forwarded-For. Only behind a proxy that sets them itself."),
+            S(
+                "TRUST_PROXY_HEADERS",
+                "bool",
+                "false",
+                "Believe X-Forwarded-Proto and X-Forwarded-For. Only behind a proxy that sets them itself.",
+            ),
             S("TIME_ZONE", "text", "America/Indiana/Indianapolis", "Times are kept in UTC and shown in this zone."),
             S("CURRENCY", "text", "USD", "ISO code of the currency of prices and costs."),
-            S("LOG_LEVEL", "text", "INFO", "Least severe message that is logged.", choices=("DEBUG", "INFO", "WARNING", "ERROR")),
-            S("LOG_FORMAT", "text", "json", "One JSON object per line, or plain lines to read.", choices=("json", "console")),
+            S(
+                "LOG_LEVEL",
+                "text",
+                "INFO",
+                "Least severe message that is logged.",
+                choices=("DEBUG", "INFO", "WARNING", "ERROR"),
+            ),
+            S(
+                "LOG_FORMAT",
+                "text",
+                "json",
+                "One JSON object per line, or plain lines to read.",
+                choices=("json", "console"),
+            ),
             S("LOG_DIR", "path", "logs", "Folder of audit.log."),
         ),
     ),
@@ -131,13 +168,31 @@ GROUPS: tuple[Group, ...] = (
                 "DATABASE_URL",
                 "url",
                 "sqlite:///var/blb3d.sqlite3",
-                "sqlite:///path, postgres://user:password@host/name, mssql://user:password@host/name, or the SQLAlchemy form "
+                "sqlite:///path, postgres://user:password@host/name, mssql://user:password@host/name, or SQLAlchemy's form "
                 r"mssql+pyodbc://localhost\SQLEXPRESS/BLB3D_ERP?driver=ODBC+Driver+17+for+SQL+Server&trusted_connection=yes.",
                 secret=True,
             ),
-            S("DB_POOL_SIZE", "int", "5", "PostgreSQL: connections each process keeps open; 0 turns the pool off.", minimum=0),
-            S("DB_MAX_OVERFLOW", "int", "10", "PostgreSQL: further connections a process may open under load.", minimum=0),
-            S("REDIS_URL", "url", "", "Shared cache, e.g. redis://localhost:6379/0. Empty: a table of the database.", secret=True),
+            S(
+                "DB_POOL_SIZE",
+                "int",
+                "5",
+                "PostgreSQL: connections each process keeps open; 0 turns the pool off.",
+                minimum=0,
+            ),
+            S(
+                "DB_MAX_OVERFLOW",
+                "int",
+                "10",
+                "PostgreSQL: further connections a process may open under load.",
+                minimum=0,
+            ),
+            S(
+                "REDIS_URL",
+                "url",
+                "",
+                "Shared cache, e.g. redis://localhost:6379/0. Empty: a table of the database.",
+                secret=True,
+            ),
             S(
                 "CELERY_BROKER_URL",
                 "url",
@@ -147,8 +202,19 @@ GROUPS: tuple[Group, ...] = (
             ),
             S("CELERY_CONCURRENCY", "int", "2", "Tasks one worker runs at a time.", minimum=1),
             S("CELERY_TASK_SECONDS", "int", "300", "A task is stopped after this many seconds.", minimum=1),
-            S("OUTBOX_NUDGE", "bool", "true", "Ask the worker to relay right after a commit. Off: only the beat does, every few seconds."),
-            S("OUTBOX_LAG_SECONDS", "int", "60", "/health/ready fails when the oldest unrelayed event is older.", minimum=1),
+            S(
+                "OUTBOX_NUDGE",
+                "bool",
+                "true",
+                "Ask the worker to relay right after a commit. Off: only the beat does, every few seconds.",
+            ),
+            S(
+                "OUTBOX_LAG_SECONDS",
+                "int",
+                "60",
+                "/health/ready fails when the oldest unrelayed event is older.",
+                minimum=1,
+            ),
         ),
     ),
     Group(
@@ -156,8 +222,20 @@ GROUPS: tuple[Group, ...] = (
         (
             S("JWT_SECRET_KEY", "text", "", "Signs API tokens. Empty: SECRET_KEY does.", secret=True),
             S("JWT_ACCESS_TOKEN_EXPIRE_MINUTES", "int", "30", "Life of an access token.", minimum=1),
-            S("JWT_REFRESH_TOKEN_EXPIRE_DAYS", "int", "7", "Life of a refresh token; each is good for one use.", minimum=1),
-            S("LOGIN_FAILURE_LIMIT", "int", "5", "Wrong passwords from one address for one e-mail before a lock.", minimum=1),
+            S(
+                "JWT_REFRESH_TOKEN_EXPIRE_DAYS",
+                "int",
+                "7",
+                "Life of a refresh token; each is good for one use.",
+                minimum=1,
+            ),
+            S(
+                "LOGIN_FAILURE_LIMIT",
+                "int",
+                "5",
+                "Wrong passwords from one address for one e-mail before a lock.",
+                minimum=1,
+            ),
             S("LOGIN_COOLOFF_MINUTES", "int", "15", "How long that lock lasts.", minimum=1),
             S("PASSWORD_RESET_HOURS", "int", "3", "How long a reset or verification link is good.", minimum=1),
             S("RATE_LIMIT_AUTH", "rate", "10/min", "Log-in, registration and password calls, per address."),
@@ -171,10 +249,34 @@ GROUPS: tuple[Group, ...] = (
             S("MACHINE_HOURLY_RATE", "decimal", "1.50", "Machine cost of one printing hour, in CURRENCY.", minimum=0),
             S("DEFAULT_MARKUP_PERCENT", "decimal", "40", "Markup on cost, in percent.", minimum=0),
             S("TAX_RATE", "decimal", "0.07", "Sales tax as a fraction: 0.07 is 7 %.", minimum=0),
-            S("REQUIRE_QUOTE_APPROVAL_OVER", "decimal", "500", "A quote with a net price above this waits for a person.", minimum=0),
-            S("QUOTE_APPROVAL_NEW_CUSTOMER_OVER", "decimal", "250", "The same for a customer without a paid order.", minimum=0),
-            S("QUOTE_APPROVAL_LEVEL_2_FROM", "decimal", "2500", "Net price from which level 2 (director) must approve.", minimum=0),
-            S("QUOTE_APPROVAL_LEVEL_3_FROM", "decimal", "10000", "Net price from which level 3 (owner) must approve.", minimum=0),
+            S(
+                "REQUIRE_QUOTE_APPROVAL_OVER",
+                "decimal",
+                "500",
+                "A quote with a net price above this waits for a person.",
+                minimum=0,
+            ),
+            S(
+                "QUOTE_APPROVAL_NEW_CUSTOMER_OVER",
+                "decimal",
+                "250",
+                "The same for a customer without a paid order.",
+                minimum=0,
+            ),
+            S(
+                "QUOTE_APPROVAL_LEVEL_2_FROM",
+                "decimal",
+                "2500",
+                "Net price from which level 2 (director) must approve.",
+                minimum=0,
+            ),
+            S(
+                "QUOTE_APPROVAL_LEVEL_3_FROM",
+                "decimal",
+                "10000",
+                "Net price from which level 3 (owner) must approve.",
+                minimum=0,
+            ),
             S("QUOTE_VALID_DAYS", "int", "30", "How long a price is held.", minimum=1),
             S("ENABLE_MULTI_COLOR", "bool", "true", "Off: one filament per quote."),
             S("ENABLE_AUTO_ROUTING", "bool", "true", "Off: dispatch only suggests a printer, a person starts the job."),
@@ -184,8 +286,20 @@ GROUPS: tuple[Group, ...] = (
     Group(
         "Files",
         (
-            S("UPLOAD_DIR", "path", "./uploads", "Folder of customers' files, also the local storage of everything kept."),
-            S("MAX_UPLOAD_SIZE_MB", "int", "100", "Largest file taken, in MB.", aliases=("MAX_FILE_SIZE_MB",), minimum=1),
+            S(
+                "UPLOAD_DIR",
+                "path",
+                "./uploads",
+                "Folder of customers' files, also the local storage of everything kept.",
+            ),
+            S(
+                "MAX_UPLOAD_SIZE_MB",
+                "int",
+                "100",
+                "Largest file taken, in MB.",
+                aliases=("MAX_FILE_SIZE_MB",),
+                minimum=1,
+            ),
             S("ALLOWED_FILE_EXTENSIONS", "list", ".3mf,.stl,.step", "Model files taken for a quote."),
             S(
                 "STORAGE_BACKEND",
@@ -216,16 +330,43 @@ GROUPS: tuple[Group, ...] = (
             S("PRINT_BACKEND", "dotted path", "", "Sends jobs to printers."),
             S("SLICER_BACKEND", "dotted path", "", "Makes print files from models."),
             S("ESTIMATORS", "dotted paths", "", "Price a model's grams and minutes; the first that can, does."),
-            S("BAMBU_CLI_PATH", "path", "C:/BambuStudio/bambu-studio-console.exe", "Bambu Studio or Orca on the command line."),
-            S("BAMBU_SUITE_API_URL", "url", "http://localhost:8001", "Bambu Print Suite.", aliases=("ML_DASHBOARD_URL",)),
+            S(
+                "BAMBU_CLI_PATH",
+                "path",
+                "C:/BambuStudio/bambu-studio-console.exe",
+                "Bambu Studio or Orca on the command line.",
+            ),
+            S(
+                "BAMBU_SUITE_API_URL",
+                "url",
+                "http://localhost:8001",
+                "Bambu Print Suite.",
+                aliases=("ML_DASHBOARD_URL",),
+            ),
             S("BAMBU_SUITE_API_KEY", "text", "", "Its key.", secret=True),
-            S("MQTT_HOST", "text", "", "One broker for all printers (demo, site broker). Empty: each printer's own address."),
+            S(
+                "MQTT_HOST",
+                "text",
+                "",
+                "One broker for all printers (demo, site broker). Empty: each printer's own address.",
+            ),
             S("MQTT_PORT", "int", "8883", "Broker port; the demo's plain broker uses another.", minimum=1),
             S("MQTT_TLS", "bool", "true", "Speak TLS to the broker."),
-            S("MQTT_CA_FILE", "path", "", "Certificate authority of the printers. Empty: the certificate is not checked."),
+            S(
+                "MQTT_CA_FILE",
+                "path",
+                "",
+                "Certificate authority of the printers. Empty: the certificate is not checked.",
+            ),
             S("MQTT_USERNAME", "text", "bblp", "User name on the printers' broker."),
             S("MQTT_KEEPALIVE_SECONDS", "int", "30", "MQTT keep-alive.", minimum=5),
-            S("PRINTER_STALE_SECONDS", "int", "60", "A printer silent for longer is shown as stale and asked again.", minimum=5),
+            S(
+                "PRINTER_STALE_SECONDS",
+                "int",
+                "60",
+                "A printer silent for longer is shown as stale and asked again.",
+                minimum=5,
+            ),
             S("DISPATCH_MAX_ATTEMPTS", "int", "3", "Starts of one job before a person must look.", minimum=1),
         ),
     ),
@@ -263,8 +404,8 @@ SETTINGS: tuple[Setting, ...] = tuple(setting for group in GROUPS for setting in
 def read(base_dir: Path, environment: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Return every declared setting by name, aliases included, typed.
 
-    Without `environment`, the process environment is read, completed from `.env` in `base_dir` (or the file named by `ENV_FILE`;
-    an empty `ENV_FILE` reads none). All problems are told at once, as one ImproperlyConfigured.
+    Without `environment`, the process environment is read, completed from `.env` in `base_dir` (or the file named by
+    `ENV_FILE`; an empty `ENV_FILE` reads none). All problems are told at once, as one ImproperlyConfigured.
     """
     if environment is None:
         env = environ.FileAwareEnv()

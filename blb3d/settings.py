@@ -1,4 +1,4 @@
-"""Django settings. What an installation may choose is declared in `blb3d.env`; this module turns it into Django's own names."""
+"""Django settings. What an installation may choose is declared in `blb3d.env`; here it becomes Django's own names."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ UPLOAD_DIR = BASE_DIR / VALUES["UPLOAD_DIR"]
 for folder in (VAR_DIR, LOG_DIR):
     folder.mkdir(parents=True, exist_ok=True)
 
-# --- Applications -----------------------------------------------------------------------------------------------------------------
+# --- Applications -----------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
     "unfold",
     "unfold.contrib.filters",
@@ -92,7 +92,7 @@ TEMPLATES = [
     },
 ]
 
-# --- Database, cache, tasks -------------------------------------------------------------------------------------------------------
+# --- Database, cache, tasks -------------------------------------------------------------------------------------------
 DATABASES = {
     "default": database_config(
         VALUES["DATABASE_URL"],
@@ -139,7 +139,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "purge-expired": {"task": "blb3d.accounts.tasks.purge_expired", "schedule": 3600.0, "options": {"expires": 3600}},
 }
 
-# --- Users and log-in -------------------------------------------------------------------------------------------------------------
+# --- Users and log-in -------------------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 PASSWORD_HASHERS = [
@@ -166,12 +166,12 @@ AXES_VERBOSE = False
 AXES_CLIENT_IP_CALLABLE = "blb3d.core.middleware.client_ip"
 AXES_LOCKOUT_CALLABLE = "blb3d.core.api.errors.lockout_response"
 
-# --- Language and time ------------------------------------------------------------------------------------------------------------
+# --- Language and time ------------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en-us"
 USE_I18N = True
 USE_TZ = True
 
-# --- Files and mail ---------------------------------------------------------------------------------------------------------------
+# --- Files and mail ---------------------------------------------------------------------------------------------------
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 MEDIA_ROOT = UPLOAD_DIR
@@ -204,7 +204,7 @@ else:
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = VALUES["ADMIN_EMAIL"]
 ADMINS = [("Operations", VALUES["ADMIN_EMAIL"])]
 
-# --- Security ---------------------------------------------------------------------------------------------------------------------
+# --- Security ---------------------------------------------------------------------------------------------------------
 HTTPS: bool = VALUES["HTTPS"] and not (DEBUG or DEMO)
 SECURE_SSL_REDIRECT = HTTPS
 # Probes come from inside, over plain HTTP.
@@ -232,7 +232,7 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": [NONE],
     }
 }
-# Policies for parts of the site whose own scripts need more, by path prefix; the first that fits replaces the directives it names.
+# Parts of the site whose own scripts need more, by path prefix; the first that fits replaces the directives it names.
 CONTENT_SECURITY_POLICY_BY_PREFIX = {
     # Unfold ships Alpine, which evaluates expressions found in attributes, and styles set by script.
     "/admin/": {"script-src": [SELF, UNSAFE_EVAL], "style-src": [SELF, UNSAFE_INLINE]},
@@ -240,7 +240,7 @@ CONTENT_SECURITY_POLICY_BY_PREFIX = {
     "/api/v1/docs": {"style-src": [SELF, UNSAFE_INLINE]},
 }
 
-# --- API --------------------------------------------------------------------------------------------------------------------------
+# --- API --------------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "rest_framework_simplejwt.authentication.JWTAuthentication",
@@ -297,7 +297,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
 }
 
-# --- Admin and history ------------------------------------------------------------------------------------------------------------
+# --- Admin and history ------------------------------------------------------------------------------------------------
 UNFOLD = {
     "SITE_TITLE": "BLB3D ERP",
     "SITE_HEADER": "BLB3D ERP",
@@ -307,5 +307,5 @@ UNFOLD = {
 }
 SIMPLE_HISTORY_HISTORY_CHANGE_REASON_USE_TEXT_FIELD = False
 
-# --- Logging ----------------------------------------------------------------------------------------------------------------------
+# --- Logging ----------------------------------------------------------------------------------------------------------
 LOGGING = logging_config(level=VALUES["LOG_LEVEL"], style=VALUES["LOG_FORMAT"], directory=LOG_DIR)

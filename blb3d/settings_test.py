@@ -27,8 +27,8 @@ os.environ.update(
     }
 )
 
-from blb3d.settings import *  # noqa: E402, F403
-from blb3d.settings import STORAGES, VALUES  # noqa: E402
+from blb3d.settings import *  # noqa: F403
+from blb3d.settings import STORAGES, VALUES
 
 if not VALUES["REDIS_URL"]:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}

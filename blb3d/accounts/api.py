@@ -1,8 +1,11 @@
-"""`/auth`: log in, stay logged in, log out, own data, passwords, proof of address. Registering is the sales layer's: it makes the customer too."""
+"""`/auth`: log in, stay logged in, log out, own data, passwords, proof of address.
+
+Registering is the sales layer's, which makes the customer too.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import update_last_login
@@ -17,8 +20,8 @@ from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import RefreshToken
 from rest_framework_simplejwt.utils import get_md5_hash_password
 
-from blb3d.accounts import schema as schema
 from blb3d.accounts import services as accounts
+from blb3d.accounts.actor import actor_of
 from blb3d.accounts.errors import InvalidCredentials
 from blb3d.accounts.models import User, normalise_email
 from blb3d.core.api.errors import InvalidToken
@@ -44,12 +47,22 @@ class TokensSerializer(serializers.Serializer[Any]):
 
 
 class UserSerializer(StrictFieldsMixin, serializers.ModelSerializer[User]):
-    roles = serializers.SlugRelatedField(source="groups", slug_field="name", many=True, read_only=True)
+    roles: Any = serializers.SlugRelatedField(source="groups", slug_field="name", many=True, read_only=True)
     email_verified = serializers.BooleanField(source="is_email_verified", read_only=True)
 
     class Meta:
         model = User
-        fields = ("id", "email", "first_name", "last_name", "phone", "is_staff", "email_verified", "roles", "created_at")
+        fields = (
+            "id",
+            "email",
+            "first_name",
+            "last_name",
+            "phone",
+            "is_staff",
+            "email_verified",
+            "roles",
+            "created_at",
+        )
         read_only_fields = ("id", "email", "is_staff", "created_at")
 
 
@@ -90,7 +103,7 @@ def _use_up(raw: str) -> User:
     user = User.objects.filter(pk=token[api_settings.USER_ID_CLAIM], is_active=True).first()
     if user is None or token.get(api_settings.REVOKE_TOKEN_CLAIM) != get_md5_hash_password(user.password):
         raise InvalidToken
-    _, is_first_use = token.blacklist()  # type: ignore[misc]
+    is_first_use = cast(tuple[Any, bool], token.blacklist())[1]
     if not is_first_use:
         raise InvalidToken
     return user
@@ -116,7 +129,7 @@ class LoginView(AuthView):
         responses={200: TokensSerializer, 401: ErrorSerializer, 429: ErrorSerializer},
     )
     def post(self, request: Request, **_: Any) -> Response:
-        """Give tokens for e-mail and password. After five wrong passwords the e-mail is locked for this address for a while."""
+        """Give tokens for e-mail and password; a few wrong passwords lock the e-mail for this address for a while."""
         given = self.valid(LoginSerializer)
         user = authenticate(request._request, username=normalise_email(given["email"]), password=given["password"])
         if not isinstance(user, User):
@@ -153,14 +166,15 @@ class MeView(APIView):
     @extend_schema(operation_id="auth_me", responses=UserSerializer)
     def get(self, request: Request, **_: Any) -> Response:
         """Return the caller."""
-        return Response(UserSerializer(request.user).data)
+        return Response(UserSerializer(actor_of(request)).data)
 
     @extend_schema(operation_id="auth_me_update", request=UserSerializer, responses=UserSerializer)
     def patch(self, request: Request, **_: Any) -> Response:
         """Change the caller's name and phone."""
-        serializer = UserSerializer(request.user, data=request.data, partial=True)
+        actor = actor_of(request)
+        serializer = UserSerializer(actor, data=request.data, partial=True)
         serializer.is_valid(raise_exception=True)
-        user = accounts.update_profile(request.user, actor=request.user, **serializer.validated_data)
+        user = accounts.update_profile(actor, actor=actor, **serializer.validated_data)
         return Response(UserSerializer(user).data)
 
 

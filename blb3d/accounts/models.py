@@ -123,7 +123,9 @@ class User(AbstractBaseUser, PermissionsMixin):
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
     def usable(self, at: datetime) -> ApiKeyQuerySet:
         """Keys that are neither revoked nor expired, of an active user."""
-        return self.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=at), revoked_at__isnull=True, user__is_active=True)
+        return self.filter(
+            Q(expires_at__isnull=True) | Q(expires_at__gt=at), revoked_at__isnull=True, user__is_active=True
+        )
 
     def matching(self, key: str) -> ApiKeyQuerySet:
         return self.filter(hashed_key=hash_key(key))
@@ -139,7 +141,7 @@ def new_key() -> str:
 
 
 class ApiKey(models.Model):
-    """A machine's way in: shown once when issued, kept as a hash, limited to its scopes, acting as its own service user."""
+    """A machine's way in: shown once, kept as a hash, limited to its scopes, acting as its own service user."""
 
     PREFIX_LENGTH = 12
 

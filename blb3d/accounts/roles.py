@@ -1,7 +1,7 @@
 """The roles of a print farm as data: which group may do what. `manage.py sync_roles` writes them to the database.
 
-A pattern names permissions as `app.codename`, with `*` for any text. One that fits nothing is an error: either the name is
-misspelt or the permission is gone.
+A pattern names permissions as `app.codename`, with `*` for any text. One that fits nothing is an error:
+either the name is misspelt or the permission is gone.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _QUALITY = (
 )
 _MANAGER = ("inventory.*", "production.*", "sales.*", "quotes.*", "integrations.*", "core.*", "accounts.view_*")
 
-# What a role has of a pattern without these: the higher levels of approval stay with the owner (level 2 also with managers).
+# What the patterns would give and the role does not have: the higher levels of approval.
 EXCEPT: dict[str, tuple[str, ...]] = {
     "sales": ("quotes.approve_level2_quote", "quotes.approve_level3_quote"),
     "manager": ("quotes.approve_level3_quote",),

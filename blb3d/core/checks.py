@@ -9,7 +9,8 @@ from zoneinfo import available_timezones
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 from django.utils.module_loading import import_string
@@ -88,7 +89,8 @@ def unsafe_settings() -> list[CheckMessage]:
             found.append(
                 Error(
                     f"{name} is a default or too short.",
-                    hint=f"Set {name} to at least {MINIMUM_SECRET_LENGTH} random characters, or DEBUG=true / DEMO=true for a private machine.",
+                    hint=f"Set {name} to at least {MINIMUM_SECRET_LENGTH} random characters. "
+                    "On a private machine DEBUG=true or DEMO=true will do.",
                     id="blb3d.E020" if name == "SECRET_KEY" else "blb3d.E021",
                 )
             )
@@ -101,12 +103,14 @@ def unsafe_settings() -> list[CheckMessage]:
 def check_deployment(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     found = unsafe_settings()
     if settings.DEMO:
-        found.append(Warning("DEMO is on: default secrets and simulated partners are accepted.", id="blb3d.W023"))
+        found.append(
+            checks.Warning("DEMO is on: default secrets and simulated partners are accepted.", id="blb3d.W023")
+        )
     return found
 
 
 def refuse_unsafe_start() -> None:
-    """Raise ImproperlyConfigured when a server is about to start with default secrets; called by the web and worker entry points."""
+    """Raise ImproperlyConfigured when a server, web or worker, is about to start with default secrets."""
     found = unsafe_settings()
     if found:
         raise ImproperlyConfigured(
@@ -123,9 +127,7 @@ def check_big_keys(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Ch
     return [
         Error(f"{model.__name__} has a {type(model._meta.pk).__name__} key.", obj=model, id="blb3d.E030")
         for model in apps.get_models()
-        if model.__module__.startswith(ours)
-        and isinstance(model._meta.pk, models.AutoField)
-        and not isinstance(model._meta.pk, models.BigAutoField)
+        if model.__module__.startswith(ours) and type(model._meta.pk) in {models.AutoField, models.SmallAutoField}
     ]
 
 

@@ -67,7 +67,7 @@ def live(request: HttpRequest) -> JsonResponse:
 @never_cache
 @require_safe
 def ready(request: HttpRequest) -> JsonResponse:
-    """Answer 200 when every probe passes, else 503; each probe by name. Why a probe failed goes to the log, not to the caller."""
+    """Answer 200 when every probe passes, else 503, each by name; why one failed goes to the log, not to the caller."""
     results = {}
     for name, probe in PROBES.items():
         try:

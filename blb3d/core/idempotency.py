@@ -1,4 +1,4 @@
-"""First answers of repeatable writes, kept so that the same request under the same Idempotency-Key gets the same answer."""
+"""First answers of repeatable writes, so that the same request under the same Idempotency-Key gets the same one."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class RequestIDFilter(logging.Filter):
 
 
 def logging_config(*, level: str, style: str, directory: Path) -> dict[str, Any]:
-    """Return the LOGGING setting: `style` json or console to stderr, the logger `audit` also to `directory`/audit.log."""
+    """Return the LOGGING setting: `style` json or console to stderr, the logger `audit` to `directory`/audit.log."""
     fields = "%(asctime)s %(levelname)s %(name)s %(message)s %(request_id)s"
     json_formatter = {
         "()": "pythonjsonlogger.json.JsonFormatter",

@@ -47,7 +47,7 @@ class ContentSecurityPolicyMiddleware(CSPMiddleware):
 
 
 def client_ip(request: HttpRequest) -> str:
-    """Return the caller's address; a proxy's word for it counts only with TRUST_PROXY_HEADERS, and then the last hop's."""
+    """Return the caller's address; with TRUST_PROXY_HEADERS the one that the last proxy saw."""
     if settings.TRUST_PROXY_HEADERS:
         forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
         if forwarded:

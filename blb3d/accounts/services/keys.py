@@ -1,4 +1,4 @@
-"""Keys for machines. A key acts as its own service user, whose permissions are the key's scopes: one rule for all callers."""
+"""Keys for machines. A key acts as its own service user, whose permissions are its scopes: one rule for all."""
 
 from __future__ import annotations
 

@@ -59,7 +59,9 @@ def _register(*, email: str, password: str, first_name: str, last_name: str, pho
     try:
         validate_email(email)
     except ValidationError:
-        raise InvalidValue("email: Please give a valid e-mail address.", details={"fields": {"email": [email]}}) from None
+        raise InvalidValue(
+            "email: Please give a valid e-mail address.", details={"fields": {"email": [email]}}
+        ) from None
     if email.endswith((f"@{SYSTEM_DOMAIN}", f"@{SERVICE_DOMAIN}")):
         raise InvalidValue("email: This domain is not for people.", details={"fields": {"email": [email]}})
     user = User(email=email, first_name=first_name.strip(), last_name=last_name.strip(), phone=phone.strip())

@@ -1,1 +1,1 @@
-"""The base that every app's API stands on: errors, parsing, paging, limits, routes, idempotency, strict fields, versions."""
+"""What every app's API stands on: errors, parsing, paging, limits, routes, idempotency, strict fields, versions."""

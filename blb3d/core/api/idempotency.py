@@ -16,8 +16,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from blb3d.core import idempotency
-from blb3d.core.errors import InvalidValue
 from blb3d.core.api.throttles import user_or_ip
+from blb3d.core.errors import InvalidValue
 
 HEADER = "Idempotency-Key"
 MAX_KEY_LENGTH = 200
@@ -70,7 +70,7 @@ def _replay(record: idempotency.IdempotencyRecord) -> Response:
 
 
 def fingerprint(request: Request) -> str:
-    """Return a hash of method, path and what the body says; the boundary of a multipart body and JSON spacing do not count."""
+    """Return a hash of method, path and what the body says, not of how it is spaced or cut into parts."""
     digest = hashlib.sha256(f"{request.method}\n{request.path}\n".encode())
     data = request.data
     if isinstance(data, QueryDict):

@@ -1,6 +1,7 @@
 """Reading bodies: a body that starts with `{` is JSON, whatever its Content-Type says.
 
-`curl -d '{"a": 1}'` labels its body a form; read as one it is a single odd key. Real forms and multipart stay what they are.
+`curl -d '{"a": 1}'` labels its body a form; read as one it is a single odd key.
+Real forms and multipart stay what they are.
 """
 
 from __future__ import annotations

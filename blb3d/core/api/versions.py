@@ -36,7 +36,7 @@ def expected_version(request: Request) -> int | None:
 
 
 class VersionedMixin:
-    """For a view: gives the ETag. A write passes `expected_version(request)` to `document.check_version` or the verb."""
+    """For a view: gives the ETag. A write hands `expected_version(request)` to `document.check_version`."""
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         response = super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]

@@ -1,7 +1,7 @@
 """SQL Server through mssql-django, with decimals that survive a GROUP BY.
 
-The package rewrites every query that contains GROUP BY with declared variables and declares a decimal as NUMERIC, which is
-NUMERIC(18, 0): the places are lost without an error. Bytes become VARBINARY(1) the same way. Here both get their true size.
+The package rewrites every query that contains GROUP BY with declared variables and declares a decimal as NUMERIC,
+which is NUMERIC(18, 0): the places are lost without an error. Bytes become VARBINARY(1). Here both get their true size.
 """
 
 from decimal import Decimal

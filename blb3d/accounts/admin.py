@@ -1,0 +1,140 @@
+"""Users, roles and API keys in the console."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.admin import GroupAdmin as BaseGroupAdmin
+from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
+from django.contrib.auth.models import Group
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from simple_history.admin import SimpleHistoryAdmin
+from unfold.admin import ModelAdmin
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminTextareaWidget
+
+from blb3d.accounts import services as accounts
+from blb3d.accounts.actor import actor_of
+from blb3d.accounts.models import ApiKey, PortalSession, User
+from blb3d.accounts.roles import permissions_matching
+from blb3d.core.errors import BLB3DError
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class RoleAdmin(BaseGroupAdmin, ModelAdmin):
+    """Roles; those of `blb3d.accounts.roles` are written again by `sync_roles`."""
+
+
+@admin.register(User)
+class UserAdmin(SimpleHistoryAdmin, BaseUserAdmin, ModelAdmin):
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+    ordering = ("email",)
+    list_display = ("email", "first_name", "last_name", "kind", "is_active", "is_staff", "last_login")
+    list_filter = ("kind", "is_active", "is_staff", "groups")
+    search_fields = ("email", "first_name", "last_name", "phone")
+    readonly_fields = ("kind", "last_login", "email_verified_at", "created_at", "updated_at")
+    filter_horizontal = ("groups", "user_permissions")
+    fieldsets = (
+        (None, {"fields": ("email", "password", "kind")}),
+        ("Person", {"fields": ("first_name", "last_name", "phone")}),
+        ("Rights", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
+        ("Dates", {"fields": ("last_login", "email_verified_at", "created_at", "updated_at")}),
+    )
+    add_fieldsets = ((None, {"classes": ("wide",), "fields": ("email", "password1", "password2", "is_staff")}),)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Only a superuser hands out what goes beyond a role."""
+        if request.user.is_superuser:
+            return self.readonly_fields
+        return (*self.readonly_fields, "is_superuser", "user_permissions")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Machines and the system are not edited by hand, superusers only by superusers."""
+        if obj is not None and (obj.kind != User.Kind.PERSON or (obj.is_superuser and not request.user.is_superuser)):
+            return False
+        return super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Users stay, their history names them; they are switched off instead."""
+        return False
+
+
+class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
+    scopes_text = forms.CharField(
+        label="Scopes",
+        widget=UnfoldAdminTextareaWidget,
+        help_text="Permissions, one per line, * for any text: production.view_*, quotes.add_quote",
+    )
+
+    class Meta:
+        model = ApiKey
+        fields = ("name", "expires_at")
+
+    def clean_scopes_text(self) -> list[str]:
+        scopes = self.cleaned_data["scopes_text"].split()
+        try:
+            permissions_matching(scopes)
+        except BLB3DError as error:
+            raise forms.ValidationError(error.message) from error
+        return scopes
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ModelAdmin):
+    form = ApiKeyForm
+    list_display = ("name", "prefix", "created_at", "expires_at", "last_used_at", "revoked_at")
+    search_fields = ("name", "prefix")
+    actions = ("revoke",)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        if obj is None:
+            return ("name", "scopes_text", "expires_at")
+        return ("name", "prefix", "scopes", "user", "created_at", "expires_at", "last_used_at", "revoked_at")
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        if obj is not None:
+            kwargs["form"] = forms.ModelForm
+        return super().get_form(request, obj, change, **kwargs)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A key is issued and revoked, never edited; the list keeps its actions."""
+        return obj is None and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
+        key, secret = accounts.issue_api_key(
+            obj.name, scopes=form.cleaned_data["scopes_text"], expires_at=obj.expires_at, actor=actor_of(request)
+        )
+        obj.__dict__.update(key.__dict__)
+        self.message_user(request, f"The key, shown this once: {secret}", messages.WARNING)
+
+    @admin.action(description="Revoke", permissions=["change"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
+        for key in queryset:
+            accounts.revoke_api_key(key, actor=actor_of(request))
+        self.message_user(request, f"{len(queryset)} keys revoked.")
+
+
+@admin.register(PortalSession)
+class PortalSessionAdmin(ModelAdmin):
+    list_display = ("session_id", "email", "ip_address", "started_at", "last_activity", "quotes_generated")
+    search_fields = ("session_id", "email", "ip_address")
+    list_select_related = ("user",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
