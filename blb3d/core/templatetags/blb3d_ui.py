@@ -23,21 +23,22 @@ NARROW_GAP = "\N{NO-BREAK SPACE}"
 _SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£"}
 
 #: status -> meaning. What is not listed is on its way, and so waits.
-_MEANINGS: dict[str, frozenset[str]] = {
-    "good": frozenset(
-        "accepted active approved available cleared closed completed confirmed converted current delivered finished"
-        " idle implemented in_stock issued online paid pass passed ready received released resolved shipped verified"
-        " yes".split()
-    ),
-    "attention": frozenset(
-        "at_risk blocked closed_short contained corrected expiring held late low on_hold open overdue partial paused"
-        " quarantine rework root_cause shortage stale unknown unpaid".split()
-    ),
-    "stopped": frozenset(
-        "cancelled dead declined depleted error expired fail failed lost no offline out_of_service rejected scrapped"
-        " void voided".split()
-    ),
-}
+_MEANINGS: dict[str, set[str]] = {
+    "good": {
+        "accepted", "active", "approved", "available", "cleared", "closed", "completed", "confirmed",
+        "converted", "current", "delivered", "finished", "idle", "implemented", "in_stock", "issued", "online",
+        "paid", "pass", "passed", "ready", "received", "released", "resolved", "shipped", "verified", "yes",
+    },
+    "attention": {
+        "at_risk", "blocked", "closed_short", "contained", "corrected", "expiring", "held", "late", "low",
+        "on_hold", "open", "overdue", "partial", "paused", "quarantine", "rework", "root_cause", "shortage",
+        "stale", "unknown", "unpaid",
+    },
+    "stopped": {
+        "cancelled", "dead", "declined", "depleted", "error", "expired", "fail", "failed", "lost", "no",
+        "offline", "out_of_service", "rejected", "scrapped", "void", "voided",
+    },
+}  # fmt: skip
 
 #: What a customer reads where the status itself does not say what happens next: (kind of document, status) -> label.
 _LABELS = {
@@ -141,6 +142,23 @@ def duration(minutes: Decimal | int | None) -> str:
     return " ".join(f"{count}{NARROW_GAP}{unit}" for count, unit in parts if count) or f"0{NARROW_GAP}min"
 
 
+@register.filter
+def file_size(size: int | None) -> str:
+    """Return bytes as people say them: ``640 kB``, ``1.5 MB``, ``100 MB`` (decimal multiples)."""
+    if size is None:
+        return "–"
+    if size < 999_500:
+        return f"{max(1, round(size / 1000)) if size else 0}{NARROW_GAP}kB"
+    amount = round(size / 1_000_000, 1 if size < 10_000_000 else None)
+    return f"{amount:,g}{NARROW_GAP}MB"
+
+
+@register.filter
+def endings(accepted: str) -> str:
+    """Return accepted file endings as text: ``.3mf,.stl`` -> ``3MF, STL``."""
+    return ", ".join(ending.strip().lstrip(".").upper() for ending in accepted.split(","))
+
+
 @register.simple_tag
 def when(moment: dt.datetime | dt.date | None) -> SafeString:
     """Return a moment as a person reads it ("today 16:40", "12 Mar 2025"), the exact stamp in the hover text."""
@@ -166,7 +184,7 @@ def _day(day: dt.date, today: dt.date) -> str:
 
 @register.filter
 def short_id(value: object, keep: int = 4) -> str:
-    """Shorten a long id in the middle (``9f86d081…0a08`` with 8 in front and ``keep`` behind); short ones stay whole."""
+    """Shorten a long id in the middle, twice ``keep`` in front and ``keep`` behind: ``9f86d081…0a08``."""
     text = str(value)
     return text if len(text) <= keep * 3 + 1 else f"{text[: keep * 2]}…{text[-keep:]}"
 
@@ -187,7 +205,7 @@ def swatch(color_hex: str | None, label: str = "") -> SafeString:
     fill = color_hex if color_hex and color_hex.startswith("#") else "none"
     return format_html(
         '<svg class="swatch" viewBox="0 0 16 16" role="img" aria-label="{}">'
-        '<circle cx="8" cy="8" r="7.5" fill="{}" stroke="currentColor" stroke-opacity=".35"/>{}</svg>',
+        '<circle cx="8" cy="8" r="7.5" fill="{}" stroke="currentColor" stroke-opacity=".6"/>{}</svg>',
         label or (fill if fill != "none" else "no colour chosen"), fill,
         "" if fill != "none" else SafeString('<path d="M3 13 13 3" stroke="currentColor"/>'),
     )  # fmt: skip

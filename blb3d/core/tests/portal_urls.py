@@ -8,8 +8,11 @@ def page(request: HttpRequest, **_: object) -> HttpResponse:
     return HttpResponse(status=204)
 
 
-_NAMES = """home register login logout quote-new quote-list order-list company password-reset components""".split()
-_NAMES_WITH_ID = "quote-detail quote-accept quote-reject quote-cancel order-detail order-progress".split()
+_NAMES = [
+    "home", "register", "login", "logout", "quote-new", "quote-list", "order-list", "company", "password-reset",
+    "components",
+]  # fmt: skip
+_NAMES_WITH_ID = ["quote-detail", "quote-accept", "quote-reject", "quote-cancel", "order-detail", "order-progress"]
 
 portal = [path(f"{name}/", page, name=name) for name in _NAMES]
 portal += [path(f"{name}/<int:pk>/", page, name=name) for name in _NAMES_WITH_ID]

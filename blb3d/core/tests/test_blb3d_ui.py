@@ -28,7 +28,12 @@ def test_it_writes_money_with_its_currency(amount: Decimal | None, currency: str
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(Decimal("125.5"), "125.5\xa0g"), (Decimal("999.9"), "999.9\xa0g"), (Decimal("1255"), "1.26\xa0kg"), (0, "0\xa0g")],
+    [
+        (Decimal("125.5"), "125.5\xa0g"),
+        (Decimal("999.9"), "999.9\xa0g"),
+        (Decimal("1255"), "1.26\xa0kg"),
+        (0, "0\xa0g"),
+    ],
 )
 def test_it_writes_a_weight_in_grams_or_kilograms(value: Decimal, text: str) -> None:
     assert ui.grams(value) == text
@@ -40,7 +45,14 @@ def test_it_keeps_the_precision_of_stock_in_kilograms() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0, "0\xa0min"), (45, "45\xa0min"), (200, "3\xa0h 20\xa0min"), (120, "2\xa0h"), (3120, "2\xa0d 4\xa0h"), (None, "–")],
+    [
+        (0, "0\xa0min"),
+        (45, "45\xa0min"),
+        (200, "3\xa0h 20\xa0min"),
+        (120, "2\xa0h"),
+        (3120, "2\xa0d 4\xa0h"),
+        (None, "–"),
+    ],
 )
 def test_it_writes_a_duration_as_people_say_it(value: int | None, text: str) -> None:
     assert ui.duration(value) == text
@@ -67,7 +79,13 @@ def test_it_writes_a_far_day_with_its_year_only_when_it_is_another_year() -> Non
 
 @pytest.mark.parametrize(
     ("status", "meaning"),
-    [("delivered", "good"), ("printing", "waiting"), ("on_hold", "attention"), ("CANCELLED", "stopped"), ("new", "waiting")],
+    [
+        ("delivered", "good"),
+        ("printing", "waiting"),
+        ("on_hold", "attention"),
+        ("CANCELLED", "stopped"),
+        ("new", "waiting"),
+    ],
 )
 def test_it_gives_each_status_one_of_four_meanings(status: str, meaning: str) -> None:
     assert ui.meaning_of(status) == meaning
@@ -93,3 +111,15 @@ def test_a_swatch_takes_only_a_colour() -> None:
     assert 'fill="#1d1d1f"' in ui.swatch("#1d1d1f", "Black")
     assert "no colour chosen" in ui.swatch(None)
     assert "onload" not in ui.swatch('" onload="x')
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0\xa0kB"), (12, "1\xa0kB"), (640_000, "640\xa0kB"), (1_482_912, "1.5\xa0MB"), (10**8, "100\xa0MB")],
+)
+def test_it_writes_a_file_size_as_people_say_it(size: int, text: str) -> None:
+    assert ui.file_size(size) == text
+
+
+def test_it_writes_accepted_endings_as_a_list() -> None:
+    assert ui.endings(".3mf,.stl") == "3MF, STL"

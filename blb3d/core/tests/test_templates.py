@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from django.conf import settings
 from django.template.loader import render_to_string
 from django.test import RequestFactory
+from pytest_django.fixtures import SettingsWrapper
 
 from blb3d.core.tests import portal_samples
 
@@ -20,7 +20,7 @@ PAGES = sorted(path.relative_to(TEMPLATES).as_posix() for path in TEMPLATES.glob
 ERROR_PAGES = sorted(path.name for path in TEMPLATES.glob("*.html"))
 NOT_PAGES = {"portal/base.html", "portal/error.html"}
 MAILS = sorted({path.name.split(".")[0] for path in TEMPLATES.glob("mail/*")} - {"base"})
-VOID = set("area base br col embed hr img input link meta source track wbr".split())
+VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 
 
 class Page(HTMLParser):
@@ -65,9 +65,8 @@ def read(html: str) -> Page:
 
 
 @pytest.fixture(autouse=True)
-def _portal_urls(settings: object) -> Iterator[None]:
-    settings.ROOT_URLCONF = "blb3d.core.tests.portal_urls"  # type: ignore[attr-defined]
-    yield
+def _portal_urls(settings: SettingsWrapper) -> None:
+    settings.ROOT_URLCONF = "blb3d.core.tests.portal_urls"
 
 
 @pytest.mark.parametrize("name", [name for name in PAGES + ERROR_PAGES if name not in NOT_PAGES])
@@ -128,8 +127,17 @@ def test_it_stops_asking_for_progress_when_the_order_is_done() -> None:
     assert "hx-get" not in render_to_string("portal/order_progress.html", done)
 
 
-def test_the_stylesheet_is_ours_alone_and_light() -> None:
-    css = (STATIC / "blb3d.css").read_text(encoding="utf-8")
+def test_every_icon_that_a_template_names_is_in_the_sprite() -> None:
+    sources = [path.read_text(encoding="utf-8") for path in TEMPLATES.rglob("*.html")]
+    named = {name for source in sources for name in re.findall(r'{% icon "(\w+)"', source)}
+    drawn = set(re.findall(r'<symbol id="(\w+)"', (STATIC / "icons.svg").read_text(encoding="utf-8")))
+    assert len(named) > 10
+    assert named <= drawn
+
+
+@pytest.mark.parametrize("name", ["blb3d.css", "admin.css"])
+def test_a_stylesheet_is_ours_alone_and_light(name: str) -> None:
+    css = (STATIC / name).read_text(encoding="utf-8")
     assert "@import" not in css
     assert "http" not in css
     assert "url(" not in css
@@ -139,6 +147,14 @@ def test_the_stylesheet_is_ours_alone_and_light() -> None:
 def test_a_page_with_its_assets_weighs_under_150_kb() -> None:
     assets = ["blb3d.css", "portal.js", "icons.svg", "logo.svg", "vendor/htmx-2.0.11.min.js"]
     assert sum((STATIC / asset).stat().st_size for asset in assets) < 100_000
+
+
+def test_the_console_has_the_accent_and_the_meanings_of_the_portal() -> None:
+    portal = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", (STATIC / "blb3d.css").read_text().split("@media")[0]))
+    console = (STATIC / "admin.css").read_text().split("html.dark")[0]
+    assert re.findall(r"--color-primary-600: (#[0-9a-f]{6})", console) == [portal["accent"]]
+    for meaning in ("good", "waiting", "attention", "stopped"):
+        assert f"--{meaning}: {portal[meaning]}; --{meaning}-soft: {portal[meaning + '-soft']};" in console
 
 
 def _luminance(color: str) -> float:
