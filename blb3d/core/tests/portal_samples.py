@@ -74,9 +74,20 @@ def quote(**changes: Any) -> SimpleNamespace:
     sample = component_samples()["quote"]
     files = _Related([SimpleNamespace(original_filename="bracket <v2>.3mf", size_bytes=1_482_912, thumbnail_url=None)])
     fields = {
-        "pk": 42, "quote_number": "Q-2025-042", "status": "approved", "product_name": "Bracket & clip", "material_type": "PETG",
-        "color_name": "Black", "color_hex": "#1d1d1f", "quality": "Standard, 0.20 mm", "infill_percent": 20, "currency": "USD",
-        "expires_at": timezone.now() + dt.timedelta(days=30), "customer_po_number": "", "files": files, "review_message": "",
+        "pk": 42,
+        "quote_number": "Q-2025-042",
+        "status": "approved",
+        "product_name": "Bracket & clip",
+        "material_type": "PETG",
+        "color_name": "Black",
+        "color_hex": "#1d1d1f",
+        "quality": "Standard, 0.20 mm",
+        "infill_percent": 20,
+        "currency": "USD",
+        "expires_at": timezone.now() + dt.timedelta(days=30),
+        "customer_po_number": "",
+        "files": files,
+        "review_message": "",
         "special_instructions": "Flat side down, please.\nNo marks on the visible face.",
         "estimate": SimpleNamespace(method="the sliced model", confidence_percent=Decimal("12.0"), fallback_reason=""),
         "available_actions": [
@@ -84,30 +95,49 @@ def quote(**changes: Any) -> SimpleNamespace:
             {"name": "request_changes", "label": "Ask for changes", "url": "/c/", "style": "", "needs_reason": True},
             {"name": "reject", "label": "Reject", "url": "/reject/", "style": "danger", "needs_reason": True},
         ],
-    }  # fmt: skip
+    }
     return SimpleNamespace(**{**sample, **fields, **changes})
 
 
 def order(**changes: Any) -> SimpleNamespace:
     fields = {
-        "pk": 14, "order_number": "SO-2025-014", "status": "in_production", "payment_status": "paid", "currency": "USD",
-        "created_at": timezone.now() - dt.timedelta(days=2), "promised_date": timezone.localdate() + dt.timedelta(days=5),
-        "customer_po_number": "4500-1187", "subtotal": Decimal("542.00"), "discount_total": Decimal("20.00"),
-        "shipping_total": Decimal("12.90"), "tax_total": Decimal("36.54"), "grand_total": Decimal("571.44"),
-        "shipping_name": "Anna Example", "shipping_company": "Example Works", "shipping_address_line1": "1 Harbour Street",
-        "shipping_address_line2": "Gate 3", "shipping_city": "Portland", "shipping_state": "OR", "shipping_zip": "97201",
+        "pk": 14,
+        "order_number": "SO-2025-014",
+        "status": "in_production",
+        "payment_status": "paid",
+        "currency": "USD",
+        "created_at": timezone.now() - dt.timedelta(days=2),
+        "promised_date": timezone.localdate() + dt.timedelta(days=5),
+        "customer_po_number": "4500-1187",
+        "subtotal": Decimal("542.00"),
+        "discount_total": Decimal("20.00"),
+        "shipping_total": Decimal("12.90"),
+        "tax_total": Decimal("36.54"),
+        "grand_total": Decimal("571.44"),
+        "shipping_name": "Anna Example",
+        "shipping_company": "Example Works",
+        "shipping_address_line1": "1 Harbour Street",
+        "shipping_address_line2": "Gate 3",
+        "shipping_city": "Portland",
+        "shipping_state": "OR",
+        "shipping_zip": "97201",
         "shipping_country": "US",
         "lines": [
             {**line, "quantity_done": Decimal("34"), "quantity_shipped": Decimal("0")}
             for line in component_samples()["lines"]
         ],
         "shipments": [
-            {"carrier": "UPS", "service": "Ground", "tracking_number": "1Z999AA10123456784",
-             "tracking_url": "https://example.com/track", "shipped_at": timezone.now()},
+            {
+                "carrier": "UPS",
+                "service": "Ground",
+                "tracking_number": "1Z999AA10123456784",
+                "tracking_url": "https://example.com/track",
+                "shipped_at": timezone.now(),
+            },
         ],
         "invoices": [{"invoice_number": "INV-2025-009", "url": "/invoice/9.pdf"}],
         "available_actions": component_samples()["actions"],
-    }  # fmt: skip
+    }
     return SimpleNamespace(**{**fields, **changes})
 
 

@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings
 from django.template.loader import render_to_string
 from django.test import RequestFactory
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import DjangoSettings
 
 from blb3d.core.tests import portal_samples
 
@@ -65,7 +65,7 @@ def read(html: str) -> Page:
 
 
 @pytest.fixture(autouse=True)
-def _portal_urls(settings: SettingsWrapper) -> None:
+def _portal_urls(settings: DjangoSettings) -> None:
     settings.ROOT_URLCONF = "blb3d.core.tests.portal_urls"
 
 
