@@ -13,8 +13,8 @@ class PartGeometry:
 
     ``side_area`` is the surface weighted by the sine of its angle to the plate, i.e. the sum of all outlines times the
     layer height; ``up_area`` and ``down_area`` are the surface as seen from above and from below. ``overhang`` is the
-    part of ``down_area`` that prints into the air, ``support_column`` the space between it and the plate. ``overlapping``:
-    bodies may share space, so that the volume is counted more than once.
+    part of ``down_area`` that prints into the air, ``support_column`` the space between it and the plate.
+    ``overlapping``: bodies may share space, so that the volume is counted more than once.
     """
 
     name: str

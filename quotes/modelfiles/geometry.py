@@ -126,7 +126,7 @@ def _bodies(faces: Faces, count: int) -> tuple[NDArray[np.int64], bool]:
     """The body each face belongs to, and whether every edge has as many faces on its one side as on the other."""
     starts = faces.ravel()
     ends = faces[:, [1, 2, 0]].ravel()
-    graph = coo_array((np.ones(len(starts), dtype=np.int8), (starts, ends)), shape=(count, count))
+    graph = coo_array((np.ones(len(starts), dtype=np.int32), (starts, ends)), shape=(count, count))
     _, labels = connected_components(graph, directed=False)
     forward = np.where(starts < ends, 1, -1)
     codes = np.minimum(starts, ends) * np.int64(count) + np.maximum(starts, ends)
@@ -134,7 +134,7 @@ def _bodies(faces: Faces, count: int) -> tuple[NDArray[np.int64], bool]:
     return labels[faces[:, 0]], bool((np.bincount(inverse, weights=forward) == 0).all())
 
 
-def _inside_out(labels, signed, corners) -> tuple[NDArray[np.bool_], int, bool]:
+def _inside_out(labels: NDArray[np.int64], signed: Vertices, corners: Vertices) -> tuple[NDArray[np.bool_], int, bool]:
     """Which faces to turn over, how many bodies are solid, and whether solid bodies may overlap."""
     names, labels = np.unique(labels, return_inverse=True)
     volumes = np.bincount(labels, weights=signed)
@@ -145,14 +145,15 @@ def _inside_out(labels, signed, corners) -> tuple[NDArray[np.bool_], int, bool]:
     high = np.full((len(names), 3), -np.inf)
     np.minimum.at(low, labels, corners.min(axis=1))
     np.maximum.at(high, labels, corners.max(axis=1))
-    within = (low[:, None] > low[None]).all(axis=2) & (high[:, None] < high[None]).all(axis=2)
-    cavity = within.any(axis=1) & (volumes < 0)
-    if (volumes[~within.any(axis=1)] < 0).all():  # the whole file is inside out: its cavities are positive
-        cavity = within.any(axis=1) & (volumes > 0)
+    within = np.all(low[:, None] > low[None], axis=2) & np.all(high[:, None] < high[None], axis=2)
+    nested = within.any(axis=1)
+    cavity = nested & (volumes < 0)
+    if (volumes[~nested] < 0).all():  # the whole file is inside out: its cavities are positive
+        cavity = nested & (volumes > 0)
         wrong = np.ones(len(names), dtype=bool)
     else:
         wrong = (volumes < 0) & ~cavity
     solid = ~cavity
-    meet = (low[:, None] < high[None]).all(axis=2) & (high[:, None] > low[None]).all(axis=2)
+    meet = np.all(low[:, None] < high[None], axis=2) & np.all(high[:, None] > low[None], axis=2)
     meet &= solid[:, None] & solid[None] & ~np.eye(len(names), dtype=bool)
     return wrong[labels], int(solid.sum()), bool(meet.any())

@@ -32,6 +32,8 @@ UNITS = {
 MODEL_SETTINGS = "Metadata/model_settings.config"
 _NOT_PRINTABLE = re.compile(rb"""printable\s*=\s*["'](0|false)["']""")
 _MODIFIER = re.compile(rb"""subtype\s*=\s*["'](modifier_part|negative_part|support_enforcer|support_blocker)["']""")
+_MODEL_TAG = re.compile(rb"<(?:[\w.-]+:)?model\b[^>]*>")
+_UNIT = re.compile(rb"""\bunit\s*=\s*["']([^"']*)["']""")
 _DEEPEST = 32
 _LARGEST_THUMBNAIL = 8 * 1024 * 1024
 
@@ -85,9 +87,14 @@ def _thumbnail(package: Package) -> bytes:
 
 
 def _hidden_items(package: Package) -> set[int]:
-    """Positions of the root model's build items that are marked as not to be printed."""
+    """Positions of the root model's build items that are marked as not to be printed; refuses a unit nobody knows."""
     root_name = _root_model(package)
     content = package.read(root_name)
+    tag = _MODEL_TAG.search(content)
+    unit = _UNIT.search(tag[0]) if tag else None
+    if unit and unit[1].decode("utf-8", "replace") not in MILLIMETRES:
+        # lib3mf would take it for millimetres: a price a thousand times off.
+        raise DamagedFile("The model is in a unit that 3MF does not know.")
     if not _NOT_PRINTABLE.search(content):
         return set()
     root = parse_xml(content, root_name)

@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from quotes.modelfiles import ModelAnalysis, read_model
+from quotes.modelfiles.make import BRACKET, box, bracket_volume, demo_bracket_3mf, write_3mf
+from quotes.modelfiles.tests.packages import PRODUCTION, box_object, cube_package, model, package, relations, slice_info
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def read(data: bytes) -> ModelAnalysis:
+    return read_model(data, file_name="part.3mf", thumbnail=False)
+
+
+def test_a_cube_is_measured_exactly():
+    analysis = read(cube_package())
+    (part,) = analysis.parts
+    assert (part.name, part.count, part.triangles, part.bodies, part.watertight) == ("Cube", 1, 12, 1, True)
+    assert part.volume_mm3 == Decimal(8000)
+    assert part.area_mm2 == Decimal(2400)
+    assert part.bbox_mm == (Decimal(20), Decimal(20), Decimal(20))
+    assert (part.side_area_mm2, part.up_area_mm2, part.down_area_mm2) == (Decimal(1600), Decimal(400), Decimal(400))
+    assert (part.overhang_mm2, part.support_column_mm3) == (Decimal(0), Decimal(0))
+    assert (analysis.format, analysis.unit, analysis.warnings, analysis.needs_person) == ("3mf", "millimeter", (), "")
+    assert analysis.sliced is None
+
+
+@pytest.mark.parametrize(
+    ("unit", "size"),
+    [("micron", 20_000), ("millimeter", 20), ("centimeter", 2), ("inch", 20 / 25.4), ("foot", 20 / 304.8), ("meter", 0.02)],
+)
+def test_every_unit_ends_as_the_same_millimetres(unit: str, size: float):
+    analysis = read(package(model(box_object(1, size, size, size), '<item objectid="1"/>', unit=unit)))
+    assert analysis.unit == unit
+    # lib3mf holds coordinates as 32-bit floats: seven digits.
+    assert float(analysis.total_volume_mm3) == pytest.approx(8000, rel=1e-6)
+
+
+def test_a_unit_also_holds_for_the_places_of_the_items():
+    build = '<item objectid="1"/><item objectid="1" transform="1 0 0 0 1 0 0 0 1 3 0 0"/>'
+    analysis = read(package(model(box_object(1, 2, 2, 2), build, unit="centimeter")))
+    (part,) = analysis.parts
+    assert (part.count, part.volume_mm3) == (2, Decimal(8000))
+
+
+def test_the_committed_bracket_is_what_its_maker_makes():
+    analysis = read_model(BRACKET, file_name=BRACKET.name)
+    (part,) = analysis.parts
+    assert part.name == "L bracket"
+    assert part.watertight
+    assert part.bodies == 1
+    assert part.bbox_mm == (Decimal(60), Decimal(40), Decimal(60))
+    assert float(part.volume_mm3) == pytest.approx(bracket_volume(), abs=0.01)
+    assert analysis.parts == read(demo_bracket_3mf()).parts
+    assert BRACKET.stat().st_size < 60_000
+
+
+def test_equal_pieces_are_one_part_with_a_count():
+    places = [[(0, 0, 0), (30, 0, 0), (60, 0, 0)], [(0, 50, 0)]]
+    analysis = read(write_3mf([("Clip", *box(10, 10, 10)), ("Lid", *box(20, 10, 2))], places=places))
+    assert [(part.name, part.count) for part in analysis.parts] == [("Clip", 3), ("Lid", 1)]
+    assert analysis.total_volume_mm3 == Decimal(3 * 1000 + 400)
+    assert analysis.piece_count == 4
+
+
+def test_a_turn_on_the_plate_is_the_same_part_but_lying_down_or_mirrored_is_not():
+    turned = '<item objectid="1" transform="0 1 0 -1 0 0 0 0 1 100 0 0"/>'
+    lying = '<item objectid="1" transform="1 0 0 0 0 1 0 -1 0 0 100 0"/>'
+    mirrored = '<item objectid="1" transform="-1 0 0 0 1 0 0 0 1 0 200 0"/>'
+    build = '<item objectid="1"/>' + turned + lying + mirrored
+    analysis = read(package(model(box_object(1, 30, 20, 10), build)))
+    assert [(part.count, part.bbox_mm[2]) for part in analysis.parts] == [(2, 10), (1, 20), (1, 10)]
+    assert {part.volume_mm3 for part in analysis.parts} == {Decimal(6000)}
+    assert all(part.watertight for part in analysis.parts)
+    assert not [warning for warning in analysis.warnings if "inside out" in warning]
+
+
+def test_components_are_joined_into_one_object_with_all_instances_counted():
+    clip = box_object(1, 10, 10, 10)
+    components = "".join(f'<component objectid="1" transform="1 0 0 0 1 0 0 0 1 {20 * i} 0 0"/>' for i in range(6))
+    tray = f'<object id="2" type="model" name="Tray"><components>{components}</components></object>'
+    analysis = read(package(model(clip + tray, '<item objectid="2" transform="2 0 0 0 2 0 0 0 2 0 0 0"/>')))
+    (part,) = analysis.parts
+    assert (part.name, part.count, part.bodies, part.overlapping) == ("Tray", 1, 6, False)
+    assert part.volume_mm3 == Decimal(6 * 8000)
+    assert part.bbox_mm == (Decimal(220), Decimal(20), Decimal(20))
+
+
+def test_parts_in_other_model_files_are_found():
+    other = model(box_object(1, 20, 20, 20), "", attributes=f'xmlns:p="{PRODUCTION}"')
+    holder = (
+        '<object id="2" type="model" name="Housing"><components>'
+        '<component p:path="/3D/Objects/housing.model" objectid="1"/></components></object>'
+    )
+    root = model(holder, '<item objectid="2"/>', attributes=f'xmlns:p="{PRODUCTION}" requiredextensions="p"')
+    rels = relations("/3D/Objects/housing.model")
+    data = package(root, others={"3D/Objects/housing.model": other, "3D/_rels/3dmodel.model.rels": rels})
+    analysis = read(data)
+    assert [(part.name, part.volume_mm3) for part in analysis.parts] == [("Housing", Decimal(8000))]
+
+
+def test_an_object_marked_as_not_printable_is_left_out_and_said():
+    build = '<item objectid="1" printable="1"/><item objectid="2" printable="0"/>'
+    analysis = read(package(model(box_object(1, 20, 20, 20) + box_object(2, 90, 90, 90), build)))
+    assert analysis.total_volume_mm3 == Decimal(8000)
+    assert any("not to be printed" in warning for warning in analysis.warnings)
+
+
+def test_an_inside_out_mesh_counts_with_its_volume_and_is_said():
+    analysis = read(package(model(box_object(1, 20, 20, 20, name="Cube", flipped=True), '<item objectid="1"/>')))
+    (part,) = analysis.parts
+    assert part.volume_mm3 == Decimal(8000)
+    assert part.overhang_mm2 == 0
+    assert analysis.warnings == ("Cube is inside out; it was turned over.",)
+
+
+def test_a_cavity_is_not_an_inside_out_body():
+    hole = '<component objectid="2" transform="1 0 0 0 1 0 0 0 1 5 5 5"/>'
+    both = f'<object id="3" type="model"><components><component objectid="1"/>{hole}</components></object>'
+    resources = box_object(1, 20, 20, 20) + box_object(2, 10, 10, 10, flipped=True) + both
+    analysis = read(package(model(resources, '<item objectid="3"/>')))
+    (part,) = analysis.parts
+    assert (part.volume_mm3, part.bodies, part.overlapping) == (Decimal(7000), 1, False)
+    assert analysis.warnings == ()
+
+
+def test_bodies_that_share_room_are_said():
+    shifted = '<component objectid="1" transform="1 0 0 0 1 0 0 0 1 10 0 0"/>'
+    both = f'<object id="2" type="model" name="Pair"><components><component objectid="1"/>{shifted}</components></object>'
+    analysis = read(package(model(box_object(1, 20, 20, 20) + both, '<item objectid="2"/>')))
+    assert analysis.parts[0].overlapping
+    assert analysis.warnings == ("Pair has bodies that may overlap; shared volume is counted more than once.",)
+
+
+def test_an_open_mesh_is_said():
+    vertices, faces = box(20, 20, 20)
+    analysis = read(write_3mf([("Shell", vertices, faces[:-1])]))
+    assert not analysis.parts[0].watertight
+    assert analysis.warnings == ("Shell is not closed; its volume is a guess.",)
+
+
+def test_an_overhang_is_seen_with_the_room_below_it():
+    stem = box_object(1, 10, 10, 20)
+    top = '<component objectid="2" transform="1 0 0 0 1 0 0 0 1 -10 -10 20"/>'
+    table = f'<object id="3" type="model"><components><component objectid="1"/>{top}</components></object>'
+    analysis = read(package(model(stem + box_object(2, 30, 30, 5) + table, '<item objectid="3"/>')))
+    (part,) = analysis.parts
+    # Two closed bodies that touch: the whole underside of the top hangs, the room beside the stem is what is free.
+    assert part.overhang_mm2 == Decimal(900)
+    assert part.support_column_mm3 == Decimal(30 * 30 * 25 - 10 * 10 * 20 - 30 * 30 * 5)
+
+
+def test_beam_lattices_and_modifiers_ask_for_a_person():
+    beams = (
+        '<object id="1" type="model"><mesh><vertices><vertex x="0" y="0" z="0"/><vertex x="9" y="0" z="0"/></vertices>'
+        '<triangles/><b:beamlattice radius="1" minlength="0.1"><b:beams><b:beam v1="0" v2="1"/></b:beams>'
+        "</b:beamlattice></mesh></object>"
+    )
+    lattice = 'xmlns:b="http://schemas.microsoft.com/3dmanufacturing/beamlattice/2017/02" requiredextensions="b"'
+    build = '<item objectid="1"/><item objectid="2"/>'
+    analysis = read(package(model(beams + box_object(2, 20, 20, 20), build, attributes=lattice)))
+    assert analysis.needs_person.startswith("The model holds a beam lattice")
+
+    settings = '<config><object id="1"><part id="2" subtype="modifier_part"/></object></config>'
+    root = model(box_object(1, 20, 20, 20), '<item objectid="1"/>')
+    analysis = read(package(root, others={"Metadata/model_settings.config": settings}))
+    assert analysis.needs_person == "The project holds modifier or negative volumes."
+
+
+def test_a_sliced_package_brings_its_numbers():
+    root = model(box_object(1, 20, 20, 20), '<item objectid="1"/>')
+    members = {"Metadata/slice_info.config": slice_info(), "Metadata/plate_1.gcode": b"G1 X1\n"}
+    sliced = read(package(root, others=members)).sliced
+    assert sliced is not None
+    assert sliced.sliced_by == "slicer 02.01.00.59"
+    assert (sliced.prediction_seconds, sliced.weight_g) == (1020, Decimal("4.12"))
+    (plate,) = sliced.plates
+    assert (plate.index, plate.printer_model_id, plate.nozzle_mm) == (1, "C12", "0.4")
+    assert plate.gcode_path == "Metadata/plate_1.gcode"
+    (filament,) = plate.filaments
+    assert (filament.material_type, filament.color_hex, filament.used_g) == ("PLA", "#00AE42", Decimal("4.12"))
+
+
+def test_a_project_saved_without_slicing_is_not_sliced():
+    root = model(box_object(1, 20, 20, 20), '<item objectid="1"/>')
+    assert read(package(root, others={"Metadata/slice_info.config": "<config><header/></config>"})).sliced is None
+
+
+def test_the_picture_in_the_file_is_taken():
+    picture = PNG + b"anything"
+    root = model(box_object(1, 20, 20, 20), '<item objectid="1"/>')
+    assert read(package(root, others={"Metadata/plate_1.png": picture})).thumbnail_png == picture
+    assert read(package(root, others={"Metadata/plate_1.png": b"<script>"})).thumbnail_png == b""
+
+
+def test_an_analysis_survives_json():
+    root = model(box_object(1, 20, 20, 20), '<item objectid="1"/>')
+    analysis = read_model(package(root, others={"Metadata/slice_info.config": slice_info()}), file_name="a.3mf")
+    stored = json.loads(json.dumps(analysis.as_dict()))
+    assert ModelAnalysis.from_dict(stored) == replace(analysis, thumbnail_png=b"")
