@@ -1,7 +1,7 @@
 """Every setting the environment can give, declared once.
 
-`SETTINGS` is the only list: `blb3d.settings` reads it, `manage.py settings_reference` writes `docs/configuration.md` and
-`.env.example` from it, and a name that is not in it does not exist. Values come from the process environment, then from
+`SETTINGS` is the only list: `blb3d.settings` reads it, `manage.py settings_reference` writes `docs/configuration.md`
+and `.env.example` from it, and a name that is not in it does not exist. Values come from the process environment, then from
 `.env`, then from the default. A secret may also come from a file: `SECRET_KEY_FILE=/run/secrets/key`.
 """
 
@@ -168,7 +168,8 @@ GROUPS: tuple[Group, ...] = (
                 "DATABASE_URL",
                 "url",
                 "sqlite:///var/blb3d.sqlite3",
-                "sqlite:///path, postgres://user:password@host/name, mssql://user:password@host/name, or SQLAlchemy's form "
+                "sqlite:///path, postgres://user:password@host/name, mssql://user:password@host/name, or "
+                "SQLAlchemy's "
                 r"mssql+pyodbc://localhost\SQLEXPRESS/BLB3D_ERP?driver=ODBC+Driver+17+for+SQL+Server&trusted_connection=yes.",
                 secret=True,
             ),
@@ -412,12 +413,8 @@ def read(base_dir: Path, environment: Mapping[str, str] | None = None) -> dict[s
         env_file = env.str("ENV_FILE", default=str(base_dir / ".env"))
         if env_file and Path(env_file).is_file():
             env.read_env(env_file)
-        environment = {
-            name: env.str(name)
-            for setting in SETTINGS
-            for name in (setting.name, *setting.aliases)
-            if name in env.ENVIRON
-        }
+        # Not through env.str: it would take a value that begins with $ for the name of another variable.
+        environment = env.ENVIRON
     values: dict[str, Any] = {}
     problems: list[str] = []
     for setting in SETTINGS:

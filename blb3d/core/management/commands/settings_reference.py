@@ -20,9 +20,9 @@ def markdown() -> str:
     lines = [
         "# Configuration",
         "",
-        "Settings come from the process environment, then from a file `.env` beside `manage.py` (another with `ENV_FILE`),",
-        "then from the default. A secret may come from a file: `SECRET_KEY_FILE=/run/secrets/key`. A wrong value stops the",
-        "start and is named; the value itself is not printed. `manage.py settings_reference` writes this page and",
+        "Settings come from the process environment, then from a file `.env` beside `manage.py` (another with",
+        "`ENV_FILE`), then from the default. A secret may come from a file: `SECRET_KEY_FILE=/run/secrets/key`. A wrong",
+        "value stops the start and is named; the value itself is not printed. `manage.py settings_reference` writes this page and",
         "`.env.example`.",
     ]
     for group in GROUPS:
