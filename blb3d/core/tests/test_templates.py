@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 from django.template.loader import render_to_string
-from django.test import RequestFactory
-from pytest_django import DjangoSettings
+from django.test import RequestFactory, override_settings
 
 from blb3d.core.tests import portal_samples
 
@@ -65,8 +65,9 @@ def read(html: str) -> Page:
 
 
 @pytest.fixture(autouse=True)
-def _portal_urls(settings: DjangoSettings) -> None:
-    settings.ROOT_URLCONF = "blb3d.core.tests.portal_urls"
+def _portal_urls() -> Iterator[None]:
+    with override_settings(ROOT_URLCONF="blb3d.core.tests.portal_urls"):
+        yield
 
 
 @pytest.mark.parametrize("name", [name for name in PAGES + ERROR_PAGES if name not in NOT_PAGES])

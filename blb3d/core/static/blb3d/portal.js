@@ -50,6 +50,22 @@
     root.querySelectorAll("[data-dismiss]").forEach((button) => (button.hidden = false));
   }
 
+  /* The button itself says that it copied: nothing on the page moves. */
+  function markCopied(button) {
+    const picture = button.querySelector("use");
+    const before = { href: picture.getAttribute("href"), label: button.getAttribute("aria-label") };
+    if (button.classList.contains("is-done")) return;
+    button.classList.add("is-done");
+    picture.setAttribute("href", before.href.replace("#copy", "#check"));
+    button.setAttribute("aria-label", "Copied");
+    setTimeout(() => {
+      button.classList.remove("is-done");
+      picture.setAttribute("href", before.href);
+      if (before.label) button.setAttribute("aria-label", before.label);
+      else button.removeAttribute("aria-label");
+    }, 1500);
+  }
+
   document.addEventListener("click", async (event) => {
     const dismiss = event.target.closest("[data-dismiss]");
     if (dismiss) dismiss.closest(".toast").remove();
@@ -57,9 +73,7 @@
     const copy = event.target.closest("[data-copy]");
     if (copy) {
       await navigator.clipboard.writeText(copy.dataset.copy);
-      copy.classList.add("is-done");
-      toast(`Copied ${copy.dataset.copy}`, "good");
-      setTimeout(() => copy.classList.remove("is-done"), 1500);
+      markCopied(copy);
     }
 
     document.querySelectorAll("details.menu[open]").forEach((menu) => {
