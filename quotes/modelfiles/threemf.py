@@ -20,6 +20,7 @@ from quotes.modelfiles.limits import DEFAULT_LIMITS, ReadLimits
 from quotes.modelfiles.package import Package, parse_xml
 from quotes.modelfiles.scene import MILLIMETRES, Matrix, Piece, Scene, Shape
 from quotes.modelfiles.sliced import read_slice_info
+from quotes.modelfiles.structure import check_structure
 
 UNITS = {
     Lib3MF.ModelUnit.MicroMeter: "micron",
@@ -32,8 +33,6 @@ UNITS = {
 MODEL_SETTINGS = "Metadata/model_settings.config"
 _NOT_PRINTABLE = re.compile(rb"""printable\s*=\s*["'](0|false)["']""")
 _MODIFIER = re.compile(rb"""subtype\s*=\s*["'](modifier_part|negative_part|support_enforcer|support_blocker)["']""")
-_MODEL_TAG = re.compile(rb"<(?:[\w.-]+:)?model\b[^>]*>")
-_UNIT = re.compile(rb"""\bunit\s*=\s*["']([^"']*)["']""")
 _DEEPEST = 32
 _LARGEST_THUMBNAIL = 8 * 1024 * 1024
 
@@ -44,6 +43,7 @@ def read_3mf(data: bytes, limits: ReadLimits = DEFAULT_LIMITS) -> Scene:
     if "[Content_Types].xml" not in package or "_rels/.rels" not in package:
         raise DamagedFile("It is a zip archive, but not a 3MF package.")
     sliced = read_slice_info(package)
+    needs_person = check_structure(package, limits)
     model = lib3mf.get_wrapper().CreateModel()
     try:
         notes = read_into(model, package.repacked(without=(".gcode", ".gcode.md5", ".config", ".json", ".png", ".jpg")))
@@ -55,8 +55,10 @@ def read_3mf(data: bytes, limits: ReadLimits = DEFAULT_LIMITS) -> Scene:
         raise EmptyModel("It holds nothing to print.")
     warnings = list(reading.warnings)
     if notes:
-        warnings.append(f"{len(notes)} irregularities were found while reading the file.")
-    needs_person = reading.needs_person
+        warnings.append(
+            f"The file is written carelessly ({len(notes)} remarks of the reader); please check the preview."
+        )
+    needs_person = reading.needs_person or needs_person
     if MODEL_SETTINGS in package and _MODIFIER.search(package.read(MODEL_SETTINGS)):
         needs_person = needs_person or "The project holds modifier or negative volumes."
     return Scene(
@@ -87,14 +89,9 @@ def _thumbnail(package: Package) -> bytes:
 
 
 def _hidden_items(package: Package) -> set[int]:
-    """Positions of the root model's build items that are marked as not to be printed; refuses a unit nobody knows."""
+    """Positions of the root model's build items that are marked as not to be printed."""
     root_name = _root_model(package)
     content = package.read(root_name)
-    tag = _MODEL_TAG.search(content)
-    unit = _UNIT.search(tag[0]) if tag else None
-    if unit and unit[1].decode("utf-8", "replace") not in MILLIMETRES:
-        # lib3mf would take it for millimetres: a price a thousand times off.
-        raise DamagedFile("The model is in a unit that 3MF does not know.")
     if not _NOT_PRINTABLE.search(content):
         return set()
     root = parse_xml(content, root_name)

@@ -32,7 +32,14 @@ def test_a_cube_is_measured_exactly():
 
 @pytest.mark.parametrize(
     ("unit", "size"),
-    [("micron", 20_000), ("millimeter", 20), ("centimeter", 2), ("inch", 20 / 25.4), ("foot", 20 / 304.8), ("meter", 0.02)],
+    [
+        ("micron", 20_000),
+        ("millimeter", 20),
+        ("centimeter", 2),
+        ("inch", 20 / 25.4),
+        ("foot", 20 / 304.8),
+        ("meter", 0.02),
+    ],
 )
 def test_every_unit_ends_as_the_same_millimetres(unit: str, size: float):
     analysis = read(package(model(box_object(1, size, size, size), '<item objectid="1"/>', unit=unit)))
@@ -131,7 +138,9 @@ def test_a_cavity_is_not_an_inside_out_body():
 
 def test_bodies_that_share_room_are_said():
     shifted = '<component objectid="1" transform="1 0 0 0 1 0 0 0 1 10 0 0"/>'
-    both = f'<object id="2" type="model" name="Pair"><components><component objectid="1"/>{shifted}</components></object>'
+    both = (
+        f'<object id="2" type="model" name="Pair"><components><component objectid="1"/>{shifted}</components></object>'
+    )
     analysis = read(package(model(box_object(1, 20, 20, 20) + both, '<item objectid="2"/>')))
     assert analysis.parts[0].overlapping
     assert analysis.warnings == ("Pair has bodies that may overlap; shared volume is counted more than once.",)
@@ -170,6 +179,29 @@ def test_beam_lattices_and_modifiers_ask_for_a_person():
     root = model(box_object(1, 20, 20, 20), '<item objectid="1"/>')
     analysis = read(package(root, others={"Metadata/model_settings.config": settings}))
     assert analysis.needs_person == "The project holds modifier or negative volumes."
+
+
+def test_an_unknown_required_extension_asks_for_a_person():
+    root = model(
+        box_object(1, 20, 20, 20),
+        '<item objectid="1"/>',
+        attributes='xmlns:q="http://example.com/q" requiredextensions="q"',
+    )
+    assert read(package(root)).needs_person == "The model requires an extension of 3MF that is not known here."
+
+
+def test_slices_ask_for_a_person():
+    namespace = "http://schemas.microsoft.com/3dmanufacturing/slice/2015/07"
+    points = "".join(f'<s:vertex x="{x}" y="{y}"/>' for x, y in ((0, 0), (5, 0), (0, 5)))
+    outline = '<s:polygon startv="0"><s:segment v2="1"/><s:segment v2="2"/><s:segment v2="0"/></s:polygon>'
+    stack = (
+        f'<s:slicestack id="5" zbottom="0"><s:slice ztop="1"><s:vertices>{points}</s:vertices>{outline}</s:slice>'
+        "</s:slicestack>"
+    )
+    cube = box_object(1, 20, 20, 20).replace('type="model"', 'type="model" s:slicestackid="5"')
+    attributes = f'xmlns:s="{namespace}" requiredextensions="s"'
+    analysis = read(package(model(stack + cube, '<item objectid="1"/>', attributes=attributes)))
+    assert analysis.needs_person.startswith("The model brings its own slices")
 
 
 def test_a_sliced_package_brings_its_numbers():

@@ -144,7 +144,7 @@ def test_it_refuses_nonsense_in_the_model(old: str, new: str):
 
 def test_it_refuses_components_that_hold_themselves():
     loop = '<object id="2" type="model"><components><component objectid="2"/></components></object>'
-    assert kind_of(package(model(loop, '<item objectid="2"/>'))) == "FILE_DAMAGED"
+    assert kind_of(package(model(loop, '<item objectid="2"/>'))) == "FILE_TOO_LARGE"
 
 
 def test_it_refuses_an_empty_build_and_a_flat_mesh():
