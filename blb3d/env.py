@@ -159,6 +159,7 @@ GROUPS: tuple[Group, ...] = (
                 choices=("json", "console"),
             ),
             S("LOG_DIR", "path", "logs", "Folder of audit.log."),
+            S("VAR_DIR", "path", "var", "Folder of what the system writes for itself: local broker, schedule, mails."),
         ),
     ),
     Group(

@@ -10,7 +10,6 @@ from blb3d.core.logging import logging_config
 from blb3d.databases import database_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-VAR_DIR = BASE_DIR / "var"
 
 VALUES = env.read(BASE_DIR)
 # Each declared name is a setting of the same name, typed.
@@ -18,6 +17,7 @@ globals().update(VALUES)
 
 DEBUG: bool = VALUES["DEBUG"]
 DEMO: bool = VALUES["DEMO"]
+VAR_DIR = BASE_DIR / VALUES["VAR_DIR"]
 LOG_DIR = BASE_DIR / VALUES["LOG_DIR"]
 UPLOAD_DIR = BASE_DIR / VALUES["UPLOAD_DIR"]
 for folder in (VAR_DIR, LOG_DIR):

@@ -1,0 +1,137 @@
+"""One running system on this machine: its ports, its environment and its processes.
+
+``demo``, ``smoke`` and ``kill_test`` all start the same farm; they differ in where its data lies and what they do
+with it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from blb3d.demo.processes import ProcessGroup, run_manage
+
+#: Known to everybody: they protect nothing but a demo on localhost, and a production start refuses them.
+SQUARESPACE_KEY = "demo-squarespace-key"
+SQUARESPACE_SECRET = "646d6f2d73717561726573706163652d7365637265742d3031"
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where the farm listens, all on this machine; each simulated printer takes one port from ``ftps`` on."""
+
+    web: int = 8000
+    mqtt: int = 18830
+    shop: int = 18081
+    ftps: int = 19901
+
+    @classmethod
+    def free(cls) -> Ports:
+        """Return ports that nobody uses now."""
+        sockets = [socket.socket() for _ in range(3)]
+        try:
+            for one in sockets:
+                one.bind(("127.0.0.1", 0))
+            web, mqtt, shop = (one.getsockname()[1] for one in sockets)
+        finally:
+            for one in sockets:
+                one.close()
+        return cls(web, mqtt, shop, _free_row(8))
+
+
+def _free_row(count: int) -> int:
+    """Return the first of ``count`` free ports in a row."""
+    for first in range(20000 + os.getpid() % 2000, 32000, count):
+        try:
+            for port in range(first, first + count):
+                with socket.socket() as one:
+                    one.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return first
+    raise OSError("no free ports")
+
+
+class Farm:
+    """A demo farm with its data below ``data_dir``."""
+
+    def __init__(self, data_dir: Path, ports: Ports, *, time_scale: int = 60, database_url: str = "") -> None:
+        """Describe the farm; nothing is started. ``time_scale`` is how much faster the simulated printers print."""
+        self.data_dir = data_dir.resolve()
+        self.ports = ports
+        self.url = f"http://localhost:{ports.web}"
+        self.shop_url = f"http://127.0.0.1:{ports.shop}"
+        self.time_scale = time_scale
+        self.environment = {
+            **os.environ,
+            "ENV_FILE": "",
+            "DJANGO_SETTINGS_MODULE": "blb3d.settings",
+            "DEMO": "true",
+            "DEBUG": "false",
+            "BASE_URL": self.url,
+            "DATABASE_URL": database_url or f"sqlite:///{(self.data_dir / 'blb3d.sqlite3').as_posix()}",
+            "DB_POOL_SIZE": "0",
+            "VAR_DIR": str(self.data_dir / "var"),
+            "LOG_DIR": str(self.data_dir / "logs"),
+            "UPLOAD_DIR": str(self.data_dir / "uploads"),
+            "OUTBOX_NUDGE": "true",
+            "MQTT_HOST": "127.0.0.1",
+            "MQTT_PORT": str(ports.mqtt),
+            "MQTT_TLS": "false",
+            "SLICER_BACKEND": "integrations.slicers.simulated.SimulatedSlicer",
+            "SQUARESPACE_API_URL": self.shop_url,
+            "SQUARESPACE_API_KEY": SQUARESPACE_KEY,
+            "SQUARESPACE_WEBHOOK_SECRET": SQUARESPACE_SECRET,
+            "RATE_LIMIT_AUTH": "100/min",
+            "RATE_LIMIT_QUOTES": "100/min",
+        }
+        self.processes = ProcessGroup(self.environment)
+        logs = self.data_dir / "logs"
+        add = self.processes.add
+        add("broker", "mqtt_broker", "--port", str(ports.mqtt), log_dir=logs)
+        add("shop", "squarespace_sandbox", "--port", str(ports.shop), "--notify", self.url, log_dir=logs)
+        add("web", "serve", "--port", str(ports.web), log_dir=logs)
+        add("worker", "work", log_dir=logs)
+        add("beat", "beat", log_dir=logs)
+        add(
+            "printers",
+            *("simulate_printers", "--ftps-port", str(ports.ftps), "--time-scale", str(time_scale)),
+            *("--folder", str(self.data_dir / "printers")),
+            log_dir=logs,
+        )
+        add("listener", "listen_printers", log_dir=logs)
+
+    def prepare(self) -> None:
+        """Make the database and load the demo farm; quick and harmless when it is there already."""
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        run_manage("prepare_demo", "--ftps-port", str(self.ports.ftps), environment=self.environment)
+
+    def start(self, patience: float = 90.0) -> None:
+        """Start every process and wait until the system says that it is ready.
+
+        Raises:
+            TimeoutError: it does not, with the reasons it gives.
+        """
+        self.processes.start()
+        deadline = time.monotonic() + patience
+        answer = ""
+        while time.monotonic() < deadline:
+            try:
+                response = httpx.get(f"http://127.0.0.1:{self.ports.web}/health/ready", timeout=5)
+                if response.status_code == httpx.codes.OK:
+                    return
+                answer = response.text
+            except httpx.TransportError as error:
+                answer = str(error)
+            self.processes.revive()
+            time.sleep(0.3)
+        raise TimeoutError(f"The farm is not ready: {answer}")
+
+    def stop(self) -> None:
+        """Stop every process cleanly."""
+        self.processes.stop()

@@ -1,0 +1,274 @@
+"""The demo farm: the owner's four printers, believable stock, a catalogue, customers and a user for each role.
+
+Loading twice changes nothing. Everything goes through verbs, as a person would enter it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from django.conf import settings
+from django.contrib.auth.models import Group
+from django.core.files.storage import default_storage
+from django.db import transaction
+from django.utils.module_loading import import_string
+
+from blb3d.accounts.models import User
+from blb3d.core.units import Unit
+from blb3d.demo.catalogue import COMPONENTS, FILAMENTS, GOODS, PRINTERS, VENDORS, Filament, Good
+from integrations.models import Channel, Marketplace, MarketplaceProductMapping, PrinterConnection
+from inventory import services as inventory
+from inventory.models import InventoryLocation, Product, ProductPlate, Vendor
+from production.models import Printer, PrinterSlot, WorkCenter
+from production.ports import Slicer, SliceRequest
+from sales import services as sales
+from sales.models import Customer, CustomerAddress
+
+
+@dataclass(frozen=True)
+class DemoUser:
+    """Somebody who can log in to the demo."""
+
+    title: str
+    email: str
+    password: str
+    group: str
+    start: str = "/admin/"
+
+
+USERS = (
+    DemoUser("owner", "owner@demo.example", "farm-owner-demo", "owner"),
+    DemoUser("manager", "manager@demo.example", "farm-manager-demo", "manager"),
+    DemoUser("sales desk", "sales@demo.example", "farm-sales-demo", "sales"),
+    DemoUser("operator", "operator@demo.example", "farm-operator-demo", "operator"),
+    DemoUser("quality", "quality@demo.example", "farm-quality-demo", "quality"),
+    DemoUser("purchasing", "purchasing@demo.example", "farm-purchasing-demo", "purchasing"),
+    DemoUser("customer", "buyer@customer.example", "farm-customer-demo", "", "/"),
+)
+
+
+def load(*, ftps_port: int) -> None:
+    """Load the demo farm, or bring it up to date; ``ftps_port`` is the first simulated printer's upload port."""
+    seeder = User.objects.system("demo")
+    _users()
+    _places(seeder)
+    materials = {filament.sku: _filament(filament, seeder) for filament in FILAMENTS}
+    for sku, name, category, unit, cost in COMPONENTS:
+        _component(sku, name, category, unit, cost, seeder)
+    _printers(materials, ftps_port)
+    for good in GOODS:
+        _good(good, seeder)
+    _customer(seeder)
+    Channel.objects.get_or_create(marketplace=Marketplace.SQUARESPACE)
+
+
+def _users() -> None:
+    for row in USERS:
+        if not row.group or User.objects.filter(email=row.email).exists():
+            continue
+        user = User.objects.create_user(row.email, row.password, first_name=row.title.capitalize(), is_staff=True)
+        user.groups.add(Group.objects.get(name=row.group))
+        if row.group == "owner":
+            user.is_superuser = True
+            user.save()
+
+
+def _places(seeder: User) -> None:
+    for code, name, default in (("MAIN", "Main store", True), ("FG", "Finished goods", False)):
+        InventoryLocation.objects.get_or_create(code=code, defaults={"name": name, "is_default": default})
+    for code, name, kind in (("PRINT", "Print room", "print"), ("QC", "Inspection", "inspect"), ("PACK", "Packing", "pack")):
+        WorkCenter.objects.get_or_create(code=code, defaults={"name": name, "kind": kind})
+    for code, name, days in VENDORS:
+        Vendor.objects.get_or_create(code=code, defaults={"name": name, "lead_time_days": days})
+
+
+def _filament(filament: Filament, seeder: User) -> Product:
+    found = Product.objects.filter(sku=filament.sku).first()
+    if found:
+        return found
+    product = inventory.create_product(
+        sku=filament.sku,
+        name=f"{filament.kind} {filament.color} 1.75 mm",
+        category=Product.Category.MATERIAL,
+        unit_of_measure=Unit.KILOGRAM,
+        replenishment=Product.Replenishment.BUY,
+        unit_cost=filament.price_per_kg,
+        price_per_kg=filament.price_per_kg,
+        material_type=filament.kind,
+        brand=filament.brand,
+        color_name=filament.color,
+        color_hex=filament.hex,
+        diameter_mm=Decimal("1.75"),
+        density_g_cm3=filament.density,
+        is_lot_tracked=True,
+        is_type_default=filament.is_default,
+        reorder_point=Decimal(1),
+        lead_time_days=5,
+        actor=seeder,
+    )
+    vendor = Vendor.objects.get(code=filament.vendor)
+    for number, kilograms in enumerate(filament.lots_kg, start=1):
+        inventory.receive_lot(
+            product,
+            lot_number=f"{filament.sku}-25{number:02d}",
+            quantity=kilograms,
+            unit_cost=filament.price_per_kg,
+            vendor=vendor,
+            actor=seeder,
+        )
+    return product
+
+
+def _component(sku: str, name: str, category: str, unit: str, cost: Decimal, seeder: User) -> None:
+    if Product.objects.filter(sku=sku).exists():
+        return
+    product = inventory.create_product(
+        sku=sku,
+        name=name,
+        category=category,
+        unit_of_measure=unit,
+        replenishment=Product.Replenishment.BUY,
+        unit_cost=cost,
+        is_lot_tracked=True,
+        reorder_point=Decimal(50),
+        actor=seeder,
+    )
+    inventory.receive_lot(
+        product,
+        lot_number=f"{sku}-2501",
+        quantity=Decimal(500),
+        unit_cost=cost,
+        vendor=Vendor.objects.get(code="PACKMART"),
+        actor=seeder,
+    )
+
+
+def _printers(materials: dict[str, Product], ftps_port: int) -> None:
+    center = WorkCenter.objects.get(code="PRINT")
+    for number, row in enumerate(PRINTERS):
+        printer, created = Printer.objects.get_or_create(
+            serial=row.serial, defaults={"name": row.name, "model": row.model, "work_center": center}
+        )
+        if created:
+            PrinterSlot.objects.bulk_create(
+                PrinterSlot(
+                    printer=printer,
+                    tray=tray,
+                    material=materials[sku],
+                    material_type=materials[sku].material_type,
+                    color_hex=materials[sku].color_hex,
+                )
+                for tray, sku in enumerate(row.loaded)
+            )
+        link, _ = PrinterConnection.objects.get_or_create(printer=printer, defaults={"host": "127.0.0.1"})
+        link.host, link.ftps_port, link.use_tls = "127.0.0.1", ftps_port + number, False
+        link.set_access_code(row.access_code)
+        link.save()
+
+
+def _good(good: Good, seeder: User) -> None:
+    if Product.objects.filter(sku=good.sku).exists():
+        return
+    filament = Product.objects.get(sku=good.filament)
+    with transaction.atomic():
+        product = inventory.create_product(
+            sku=good.sku,
+            name=good.name,
+            category=Product.Category.FINISHED_GOOD,
+            replenishment=good.replenishment,
+            list_price=good.price,
+            is_serialized=good.is_serialized,
+            actor=seeder,
+        )
+        inventory.set_bom(
+            product,
+            [
+                inventory.BOMLineSpec(filament, good.grams, Unit.GRAM),
+                *(
+                    inventory.BOMLineSpec(Product.objects.get(sku=sku), quantity, Unit.EACH)
+                    for sku, quantity in good.components
+                ),
+            ],
+            actor=seeder,
+        )
+        inventory.set_plates(
+            product,
+            [
+                inventory.PlateSpec(
+                    parts_per_plate=good.per_plate,
+                    minutes=good.minutes * good.per_plate,
+                    filaments=[(filament, good.grams * good.per_plate)],
+                )
+            ],
+            actor=seeder,
+        )
+        MarketplaceProductMapping.objects.create(
+            marketplace=Marketplace.SQUARESPACE,
+            marketplace_product_id=good.shop_id,
+            marketplace_sku=good.sku,
+            marketplace_name=good.name,
+            erp_product=product,
+        )
+    for plate in ProductPlate.objects.filter(product=product):
+        _print_files(plate, good, filament, seeder)
+
+
+def _print_files(plate: ProductPlate, good: Good, filament: Product, seeder: User) -> None:
+    slicer: Slicer = import_string(settings.SLICER_BACKEND)()
+    for model in sorted({row.model for row in PRINTERS}):
+        result = slicer.slice(
+            SliceRequest(
+                source=b"",
+                file_name=f"{good.sku}.3mf",
+                printer_model=model,
+                material_type=filament.material_type,
+                name=good.name,
+                color_hex=f"#{filament.color_hex}",
+                copies=good.per_plate,
+                estimated_grams=good.grams * good.per_plate,
+                estimated_minutes=good.minutes * good.per_plate,
+            )
+        )
+        print_file = inventory.attach_print_file(
+            plate,
+            printer_model=model,
+            content=result.content,
+            file_name=result.file_name,
+            minutes=result.minutes,
+            grams=sum((grams for _, _, grams in result.grams), Decimal(0)),
+            sliced_by=result.sliced_by,
+            warnings=result.warnings,
+            actor=seeder,
+        )
+        inventory.release_print_file(print_file, actor=seeder)
+        if not default_storage.exists(print_file.file.name):
+            raise FileNotFoundError(print_file.file.name)
+
+
+def _customer(seeder: User) -> None:
+    row = USERS[-1]
+    if User.objects.filter(email=row.email).exists():
+        return
+    person = sales.register_customer(
+        email=row.email,
+        password=row.password,
+        first_name="Demo",
+        last_name="Buyer",
+        company_name="Customer Example LLC",
+    )
+    CustomerAddress.objects.create(
+        customer=person.customer,
+        address_type=CustomerAddress.Type.SHIPPING,
+        is_default=True,
+        name="Goods in",
+        address_line1="123 Main St",
+        city="Fort Wayne",
+        state="IN",
+        postal_code="46802",
+    )
+    clinic = Customer.objects.filter(email="parts@clinic.example").first()
+    if clinic is None:
+        sales.customer_for_buyer(
+            email="parts@clinic.example", name="Clinic Example", company_name="Clinic Example", actor=seeder
+        )
