@@ -20,7 +20,7 @@ DEFAULT_ESTIMATORS = (
 def estimate(
     analysis: ModelAnalysis, settings: EstimateSettings, *, estimators: Sequence[str] = DEFAULT_ESTIMATORS
 ) -> Estimate:
-    """The first answer of the chain (dotted paths of classes), with ``fallback_reason`` saying why better ones had none.
+    """The first answer of the chain (dotted paths of classes); ``fallback_reason`` says why better ones had none.
 
     Raises ``CannotEstimate`` when nobody can answer; its message holds everybody's reason.
     """

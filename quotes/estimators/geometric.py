@@ -89,8 +89,7 @@ class GeometricEstimator:
         printer = self.profiles.printer
         volume, side, height = float(part.volume_mm3), float(part.side_area_mm2), float(part.bbox_mm[2])
         thickness = printer.walls * printer.line_width
-        corners = 4 * thickness**2 * height * part.bodies
-        within = min(max(volume - side * thickness + corners, 0.0), volume)
+        within = _within_walls(volume, side * thickness, 4 * thickness**2 * height * part.bodies)
         layer = float(settings.layer_height_mm)
         top = math.ceil(printer.top_thickness / layer - 1e-9) * layer
         bottom = math.ceil(printer.bottom_thickness / layer - 1e-9) * layer
@@ -161,6 +160,16 @@ class GeometricEstimator:
 
     def _unknown_density(self, settings: EstimateSettings) -> bool:
         return settings.density_g_cm3 is None and settings.material_type.upper() not in self.profiles.materials
+
+
+def _within_walls(volume: float, walls: float, corners: float) -> float:
+    """The volume inside the walls: what ``walls`` cover, less what they share at ``corners``.
+
+    No outline shares more than a square does, whose inside is (1 - walls / 2 volume)^2 of it and ends at 2.
+    """
+    if walls >= 2 * volume:
+        return 0.0
+    return max(volume - walls + min(corners, walls**2 / (4 * volume)), 0.0)
 
 
 def per_set(plates: tuple[PlateEstimate, ...], quantity: int) -> tuple[FilamentUse, ...]:

@@ -16,7 +16,10 @@ MOST_PIECES = 400
 
 @dataclass(frozen=True)
 class Layout:
-    """Plates for one order: each is a list of (part index, count); ``sets`` whole sets lie on each plate when it is one."""
+    """Plates for one order, each a list of (part index, count).
+
+    When it is one plate, ``sets`` whole sets lie on it and ``fits`` would be the most.
+    """
 
     plates: tuple[tuple[tuple[int, int], ...], ...]
     sets: int
