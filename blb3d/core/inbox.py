@@ -114,7 +114,8 @@ def handle(message: InboundMessage) -> bool:
             if function is None:
                 raise Ignored(f"No handler for {message.topic}")
             if outside:
-                function(message)
+                with message.kept():
+                    function(message)
                 message.finish()
             else:
                 with transaction.atomic():

@@ -186,7 +186,8 @@ def deliver(delivery: EventDelivery) -> bool:
             if subscription is None:
                 raise LookupError(f"No handler {delivery.handler}")
             if subscription.outside:
-                subscription.function(event)
+                with delivery.kept():
+                    subscription.function(event)
                 delivery.finish()
             else:
                 with transaction.atomic():

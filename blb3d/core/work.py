@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import datetime
 import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from django.db import models
+from django.db import connection, models
 from django.db.models import F
 from django.utils import timezone
 
 MAX_ATTEMPTS = 12
-LEASE = datetime.timedelta(seconds=120)
+#: How long a dead worker's claim stands in the way; a living one renews it while it works.
+LEASE = datetime.timedelta(seconds=24)
 
 
 def backoff(attempts: int) -> datetime.timedelta:
@@ -59,6 +63,28 @@ class WorkItem(models.Model):
         if taken:
             self.refresh_from_db(fields=["attempts", "next_attempt_at"])
         return bool(taken)
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Renew the claim while the block runs, for calls to partners that may take minutes."""
+        done = threading.Event()
+
+        def renew() -> None:
+            try:
+                while not done.wait(LEASE.total_seconds() / 3):
+                    type(self)._default_manager.filter(
+                        pk=self.pk, status=WorkStatus.PENDING, attempts=self.attempts
+                    ).update(next_attempt_at=timezone.now() + LEASE)
+            finally:
+                connection.close()
+
+        keeper = threading.Thread(target=renew, name=f"lease-{self.pk}", daemon=True)
+        keeper.start()
+        try:
+            yield
+        finally:
+            done.set()
+            keeper.join()
 
     def finish(self, status: str = WorkStatus.DONE, note: str = "") -> bool:
         """Mark the row settled, once; False when another worker already did."""
