@@ -20,7 +20,8 @@ DEMO: bool = VALUES["DEMO"]
 VAR_DIR = BASE_DIR / VALUES["VAR_DIR"]
 LOG_DIR = BASE_DIR / VALUES["LOG_DIR"]
 UPLOAD_DIR = BASE_DIR / VALUES["UPLOAD_DIR"]
-for folder in (VAR_DIR, LOG_DIR):
+STATIC_ROOT = BASE_DIR / "staticfiles"
+for folder in (VAR_DIR, LOG_DIR, STATIC_ROOT):
     folder.mkdir(parents=True, exist_ok=True)
 
 # --- Applications -----------------------------------------------------------------------------------------------------
@@ -173,7 +174,6 @@ USE_TZ = True
 
 # --- Files and mail ---------------------------------------------------------------------------------------------------
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
 MEDIA_ROOT = UPLOAD_DIR
 MEDIA_URL = ""
 STORAGES = {

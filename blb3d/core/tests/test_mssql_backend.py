@@ -5,17 +5,22 @@ Importing the driver changes Django for every database of the process, so that i
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
 
 import pytest
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("mssql") is None or importlib.util.find_spec("pyodbc") is None,
-    reason="the SQL Server driver is optional",
-)
+
+def driver_problem() -> str:
+    """Return why the driver cannot be loaded here, or nothing: on Linux it needs the unixODBC library of the system."""
+    code = "import pyodbc, importlib.util; assert importlib.util.find_spec('mssql'), 'mssql-django is not installed'"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    return result.stderr.strip().rpartition("\n")[2]
+
+
+PROBLEM = driver_problem()
+pytestmark = pytest.mark.skipif(bool(PROBLEM), reason=f"no SQL Server driver: {PROBLEM}")
 
 SCRIPT = """
 import json, os
