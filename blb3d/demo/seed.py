@@ -77,7 +77,11 @@ def _users() -> None:
 def _places(seeder: User) -> None:
     for code, name, default in (("MAIN", "Main store", True), ("FG", "Finished goods", False)):
         InventoryLocation.objects.get_or_create(code=code, defaults={"name": name, "is_default": default})
-    for code, name, kind in (("PRINT", "Print room", "print"), ("QC", "Inspection", "inspect"), ("PACK", "Packing", "pack")):
+    for code, name, kind in (
+        ("PRINT", "Print room", "print"),
+        ("QC", "Inspection", "inspect"),
+        ("PACK", "Packing", "pack"),
+    ):
         WorkCenter.objects.get_or_create(code=code, defaults={"name": name, "kind": kind})
     for code, name, days in VENDORS:
         Vendor.objects.get_or_create(code=code, defaults={"name": name, "lead_time_days": days})
