@@ -1,0 +1,30 @@
+"""The console: what every app's ``admin.py`` is built from. Start with :class:`DocumentAdmin`."""
+
+from blb3d.core.admin.documents import (
+    ConsoleAdmin,
+    DocumentAdmin,
+    LedgerAdmin,
+    chip_column,
+    money_column,
+    number_column,
+    status_chip,
+)
+from blb3d.core.admin.inlines import DocumentInline, ReadOnlyInline
+from blb3d.core.admin.keys import AutocompleteKeys, key_choice
+from blb3d.core.admin.verbs import AdminVerb, VerbForm
+
+__all__ = [
+    "AdminVerb",
+    "AutocompleteKeys",
+    "ConsoleAdmin",
+    "DocumentAdmin",
+    "DocumentInline",
+    "LedgerAdmin",
+    "ReadOnlyInline",
+    "VerbForm",
+    "chip_column",
+    "key_choice",
+    "money_column",
+    "number_column",
+    "status_chip",
+]
