@@ -69,7 +69,14 @@ def _plates(
     return min((_rows(indices, parts, bed, gap, lying=lying) for lying in (True, False)), key=len)
 
 
-def _rows(indices, parts, bed, gap, *, lying: bool) -> list[list[int]]:
+def _rows(
+    indices: Sequence[int],
+    parts: Sequence[PartGeometry],
+    bed: tuple[Decimal, Decimal, Decimal],
+    gap: Decimal,
+    *,
+    lying: bool,
+) -> list[list[int]]:
     boxes = []
     for index in indices:
         long, short = max(parts[index].bbox_mm[:2]), min(parts[index].bbox_mm[:2])

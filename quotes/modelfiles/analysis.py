@@ -80,7 +80,7 @@ class SlicedInfo:
 class ModelAnalysis:
     """A file, read: its parts and what a person should know about it.
 
-    ``format`` is 3mf, stl or step; ``unit`` the unit the file was written in (all numbers here are mm already);
+    ``format`` is 3mf or stl; ``unit`` the unit the file was written in (all numbers here are mm already);
     ``needs_person`` is empty or says why no automatic price may be given. ``thumbnail_png`` stays out of ``as_dict``.
     """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
+from xml.etree.ElementTree import Element
 
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import ParseError, fromstring
@@ -71,7 +72,7 @@ def refuse_active_xml(content: bytes, name: str) -> None:
         raise HostileFile(f"{name} declares XML entities, which a 3MF never needs.")
 
 
-def parse_xml(content: bytes, name: str):
+def parse_xml(content: bytes, name: str) -> Element:
     """Parse a small XML member; document types, entities and outside references are refused."""
     try:
         return fromstring(content, forbid_dtd=True)

@@ -5,19 +5,19 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from quotes.modelfiles.analysis import ModelAnalysis, PartGeometry
-from quotes.modelfiles.errors import EmptyModel, FileTooLarge, UnknownFormat
+from quotes.modelfiles.errors import AskAnEngineer, EmptyModel, FileTooLarge, UnknownFormat
 from quotes.modelfiles.geometry import Measures, measure
 from quotes.modelfiles.limits import DEFAULT_LIMITS, MEBIBYTE, ReadLimits
 from quotes.modelfiles.package import ZIP_SIGNATURE
 from quotes.modelfiles.scene import Scene, Shape
-from quotes.modelfiles.step import STEP_SIGNATURE, read_step
 from quotes.modelfiles.stl import is_ascii_stl, is_binary_stl, read_stl
 from quotes.modelfiles.threemf import read_3mf
 from quotes.modelfiles.thumbnail import render_png
 
-#: Extensions that are taken, and the format behind each.
+#: Extensions that are known, and the format behind each.
 EXTENSIONS = {".3mf": "3mf", ".stl": "stl", ".step": "step", ".stp": "step"}
-_READERS = {"3mf": read_3mf, "stl": read_stl, "step": read_step}
+_READERS = {"3mf": read_3mf, "stl": read_stl}
+_STEP_SIGNATURE = b"ISO-10303-21"
 
 
 def read_model(
@@ -39,9 +39,11 @@ def read_scene(source: bytes | Path, *, file_name: str, limits: ReadLimits = DEF
     found = _format_of(source)
     expected = EXTENSIONS.get(PurePosixPath(file_name.lower()).suffix)
     if expected is None:
-        raise UnknownFormat("Only 3MF, STL and STEP files can be quoted.")
+        raise UnknownFormat("Only 3MF and STL files can be quoted.")
     if found != expected:
         raise UnknownFormat(f"Its name says {expected.upper()}, but its content is not {expected.upper()}.")
+    if found not in _READERS:
+        raise AskAnEngineer("STEP files cannot be priced automatically yet; please ask an engineer, or send a 3MF.")
     return _READERS[found](source, limits)
 
 
@@ -89,7 +91,7 @@ def _remarks(name: str, measures: Measures) -> list[str]:
 def _format_of(data: bytes) -> str:
     if data.startswith(ZIP_SIGNATURE):
         return "3mf"
-    if data.lstrip(b"\xef\xbb\xbf \r\n\t")[: len(STEP_SIGNATURE)] == STEP_SIGNATURE:
+    if data.lstrip(b"\xef\xbb\xbf \r\n\t")[: len(_STEP_SIGNATURE)] == _STEP_SIGNATURE:
         return "step"
     if is_binary_stl(data) or is_ascii_stl(data):
         return "stl"

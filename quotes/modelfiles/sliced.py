@@ -8,7 +8,7 @@ without slicing has the file too, but no plate with a prediction.
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from xml.etree.ElementTree import Element
 
 from quotes.modelfiles.analysis import SlicedFilament, SlicedInfo, SlicedPlate
 from quotes.modelfiles.errors import DamagedFile
@@ -35,7 +35,7 @@ def read_slice_info(package: Package) -> SlicedInfo | None:
     return SlicedInfo(plates, sliced_by=f"slicer {version}".strip())
 
 
-def _plate(node: Any, package: Package) -> SlicedPlate:
+def _plate(node: Element, package: Package) -> SlicedPlate:
     values = _values(node)
     index = int(_number(values.get("index", ""), most=Decimal(10_000)))
     gcode = f"Metadata/plate_{index}.gcode"
@@ -52,11 +52,11 @@ def _plate(node: Any, package: Package) -> SlicedPlate:
     )
 
 
-def _values(node: Any) -> dict[str, str]:
+def _values(node: Element) -> dict[str, str]:
     return {item.get("key", ""): item.get("value", "") for item in node.findall("metadata")}
 
 
-def _filament(node: Any) -> SlicedFilament:
+def _filament(node: Element) -> SlicedFilament:
     return SlicedFilament(
         id=int(_number(node.get("id", "0"), most=Decimal(1_000))),
         material_type=node.get("type", ""),

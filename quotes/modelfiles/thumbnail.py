@@ -150,7 +150,15 @@ def _pixels(triangles: Floats, width: int, height: int) -> Iterator[tuple[Indice
         side *= 2
 
 
-def _covered(chosen, offsets, low, corners, area, width, height) -> tuple[Indices, Floats, Indices]:
+def _covered(
+    chosen: Indices,
+    offsets: Indices,
+    low: Indices,
+    corners: tuple[Floats, Floats, Floats],
+    area: Floats,
+    width: int,
+    height: int,
+) -> tuple[Indices, Floats, Indices]:
     spots = low[chosen][:, None] + offsets[None]
     x, y = spots[..., 0] + 0.5, spots[..., 1] + 0.5
     a, b, c = (corner[chosen][:, None] for corner in corners)
