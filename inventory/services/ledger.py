@@ -1,0 +1,424 @@
+"""The one door into stock: every movement is an append-only ledger row, and balances, lots and reservations follow it.
+
+Whatever is posted in one call is checked as a whole against the locked balances and either happens or does not. The
+number of statements does not depend on the number of movements (up to :data:`ROWS_PER_STATEMENT` balances).
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from django.db import IntegrityError, models, transaction
+from django.db.models import Case, DecimalField, F, Q, Value, When
+from django.db.models.functions import Round
+from django.utils import timezone
+
+from blb3d.accounts.models import User
+from blb3d.core.errors import InvalidValue
+from blb3d.core.units import positive_quantity, round_quantity
+from blb3d.core.verbs import verb
+from inventory.errors import InsufficientStock, LotOfAnotherProduct, NotReserved
+from inventory.lifecycles import LOT
+from inventory.models import (
+    Inventory,
+    InventoryLocation,
+    InventoryTransaction,
+    MaterialLot,
+    Product,
+    Reference,
+    Reservation,
+)
+
+Kind = InventoryTransaction.Kind
+
+#: A balance by what identifies it: product, location, lot.
+Key = tuple[int, int, int | None]
+#: Whom stock is kept for: reference type and id.
+Holder = tuple[str, int]
+
+#: SQL Server takes at most 2100 parameters in a statement; a balance takes six.
+ROWS_PER_STATEMENT = 300
+
+_INWARD = {Kind.RECEIPT, Kind.RETURN, Kind.PRODUCTION_OUTPUT}
+_OUTWARD = {Kind.CONSUMPTION, Kind.SCRAP, Kind.SHIPMENT}
+_ALLOCATING = {Kind.RESERVATION, Kind.RELEASE}
+_STOCK_FIELD: DecimalField[Any, Any] = DecimalField(max_digits=14, decimal_places=4)
+_COST_FIELD: DecimalField[Any, Any] = DecimalField(max_digits=12, decimal_places=4)
+_ZERO = Decimal(0)
+
+
+@dataclass(frozen=True)
+class Movement:
+    """One change of one balance, in the product's stock unit.
+
+    ``quantity`` is the signed change of what is on hand (negative for consumption, scrap and shipment), ``allocated``
+    the signed change of what is reserved. A change of ``allocated`` changes the reservation of ``holder``, which is
+    the reference itself unless said otherwise. Without ``unit_cost`` the balance's own cost is recorded.
+    """
+
+    kind: str
+    product_id: int
+    location_id: int
+    lot_id: int | None = None
+    quantity: Decimal = _ZERO
+    allocated: Decimal = _ZERO
+    unit_cost: Decimal | None = None
+    reference_type: str = Reference.MANUAL
+    reference_id: int | None = None
+    reason: str = ""
+    at: datetime.datetime | None = None
+    holder: Holder | None = None
+
+    def __post_init__(self) -> None:
+        """Bring quantities to stock precision and refuse a movement that contradicts its kind."""
+        object.__setattr__(self, "quantity", round_quantity(self.quantity))
+        object.__setattr__(self, "allocated", round_quantity(self.allocated))
+        wrong = (
+            (self.kind in _INWARD and self.quantity < 0)
+            or (self.kind in _OUTWARD and self.quantity > 0)
+            or (self.kind in _ALLOCATING and self.quantity != 0)
+        )
+        if wrong:
+            raise ValueError(f"A {self.kind} cannot change what is on hand by {self.quantity}.")
+        if self.allocated and self.holder is None:
+            if self.reference_id is None:
+                raise ValueError("A change of reserved stock needs to say for whom.")
+            object.__setattr__(self, "holder", (str(self.reference_type), self.reference_id))
+
+    @property
+    def key(self) -> Key:
+        """Return which balance moves."""
+        return (self.product_id, self.location_id, self.lot_id)
+
+
+@verb
+def post_transactions(movements: Sequence[Movement], *, actor: User) -> list[InventoryTransaction]:
+    """Post movements: all of them or none, in a constant number of statements; return the ledger rows.
+
+    Raises:
+        InsufficientStock: a balance would fall below what is reserved on it; ``details["items"]`` names each.
+        NotReserved: a reservation would fall below nothing.
+    """
+    moving = [movement for movement in movements if movement.quantity or movement.allocated]
+    if not moving:
+        return []
+    return post_locked(moving, _lock(moving), actor=actor)
+
+
+def lock_balances(condition: Q) -> list[Inventory]:
+    """Lock balances in ascending id order and return them as they are now; needs a transaction.
+
+    On SQLite the transaction itself holds the only write lock.
+    """
+    return list(Inventory.objects.select_for_update().filter(condition).order_by("id"))
+
+
+def post_locked(
+    movements: Sequence[Movement], balances: Mapping[Key, Inventory], *, actor: User
+) -> list[InventoryTransaction]:
+    """Post movements on balances that the caller holds locked; see :func:`post_transactions`."""
+    if not movements:
+        return []
+    on_hand: dict[Key, Decimal] = defaultdict(Decimal)
+    allocated: dict[Key, Decimal] = defaultdict(Decimal)
+    lots: dict[int, Decimal] = defaultdict(Decimal)
+    held: dict[tuple[int, str, int], Decimal] = defaultdict(Decimal)
+    for movement in movements:
+        on_hand[movement.key] += movement.quantity
+        allocated[movement.key] += movement.allocated
+        if movement.lot_id is not None:
+            lots[movement.lot_id] += movement.quantity
+        if movement.holder is not None and movement.allocated:
+            held[(balances[movement.key].pk, *movement.holder)] += movement.allocated
+    _refuse_shortage(on_hand, allocated, balances)
+    reservations = _plan_reservations({key: change for key, change in held.items() if change})
+
+    _move_balances(on_hand, allocated, _new_costs(movements, balances), balances)
+    _move_reservations(*reservations)
+    _move_lots({lot_id: change for lot_id, change in lots.items() if change}, actor=actor)
+    return _write_ledger(movements, balances, actor)
+
+
+def _lock(movements: Sequence[Movement]) -> dict[Key, Inventory]:
+    """Lock the balances that movements touch, making those that do not exist yet."""
+    net: dict[Key, Decimal] = defaultdict(Decimal)
+    for movement in movements:
+        net[movement.key] += movement.quantity - movement.allocated
+    found = _find(net)
+    missing = [key for key in net if key not in found]
+    if missing:
+        short = {key: -net[key] for key in missing if net[key] < 0}
+        if short:
+            raise _shortage([_item(key, needed, _ZERO) for key, needed in short.items()])
+        _insert_balances(missing)
+        found = _find(net)
+    locked = lock_balances(Q(pk__in=found.values()))
+    return {(row.product_id, row.location_id, row.lot_id): row for row in locked}
+
+
+def _find(keys: Collection[Key]) -> dict[Key, int]:
+    """Return the ids of the balances that exist."""
+    lots = Q(lot_id__in={lot for _, _, lot in keys if lot is not None})
+    if any(lot is None for _, _, lot in keys):
+        lots |= Q(lot__isnull=True)
+    rows = Inventory.objects.filter(
+        lots, product_id__in={product for product, _, _ in keys}, location_id__in={place for _, place, _ in keys}
+    ).values_list("product_id", "location_id", "lot_id", "pk")
+    return {(product, place, lot): pk for product, place, lot, pk in rows if (product, place, lot) in keys}
+
+
+def _insert_balances(keys: Sequence[Key]) -> None:
+    """Insert empty balances; one that another transaction inserts at the same time is theirs and ours alike."""
+    # Ascending, so that two transactions that insert the same ones wait for each other instead of both failing.
+    ordered = sorted(keys, key=lambda key: (key[0], key[1], key[2] or 0))
+    rows = [Inventory(product_id=product, location_id=place, lot_id=lot) for product, place, lot in ordered]
+    try:
+        with transaction.atomic():
+            Inventory.objects.bulk_create(rows)
+    except IntegrityError:
+        for product, place, lot in ordered:
+            Inventory.objects.get_or_create(product_id=product, location_id=place, lot_id=lot)
+
+
+def _item(key: Key, requested: Decimal, available: Decimal) -> dict[str, Any]:
+    product, place, lot = key
+    return {
+        "product_id": product,
+        "location_id": place,
+        "lot_id": lot,
+        "requested": str(requested),
+        "available": str(available),
+    }
+
+
+def _shortage(items: list[dict[str, Any]]) -> InsufficientStock:
+    return InsufficientStock(details={"items": items})
+
+
+def _refuse_shortage(
+    on_hand: Mapping[Key, Decimal], allocated: Mapping[Key, Decimal], balances: Mapping[Key, Inventory]
+) -> None:
+    """Refuse when more free stock is needed than there is."""
+    items = []
+    for key, change in on_hand.items():
+        balance = balances[key]
+        needed = allocated[key] - change
+        free = balance.on_hand_quantity - balance.allocated_quantity
+        if needed > free:
+            items.append(_item(key, needed, free))
+    if items:
+        raise _shortage(items)
+
+
+def _new_costs(movements: Sequence[Movement], balances: Mapping[Key, Inventory]) -> dict[Key, Decimal]:
+    """Return the moving average cost of each balance that something with a cost comes to."""
+    values: dict[Key, tuple[Decimal, Decimal]] = {}
+    for movement in movements:
+        if movement.quantity <= 0 or movement.unit_cost is None:
+            continue
+        balance = balances[movement.key]
+        quantity, value = values.get(
+            movement.key, (balance.on_hand_quantity, balance.on_hand_quantity * balance.cost_per_unit)
+        )
+        values[movement.key] = (quantity + movement.quantity, value + movement.quantity * movement.unit_cost)
+    return {key: round_quantity(value / quantity) for key, (quantity, value) in values.items()}
+
+
+def _batches(keys: Collection[Any]) -> Iterator[list[Any]]:
+    ordered = list(keys)
+    for start in range(0, len(ordered), ROWS_PER_STATEMENT):
+        yield ordered[start : start + ROWS_PER_STATEMENT]
+
+
+def _changed(field: str, changes: Mapping[int, Decimal]) -> Round:
+    """Return the expression ``field`` + the change of the row; rounded, because SQLite adds decimals as floats."""
+    cases = [When(pk=pk, then=Value(change, _STOCK_FIELD)) for pk, change in changes.items()]
+    return Round(F(field) + Case(*cases, default=Value(_ZERO, _STOCK_FIELD), output_field=_STOCK_FIELD), 4)
+
+
+def _move_balances(
+    on_hand: Mapping[Key, Decimal],
+    allocated: Mapping[Key, Decimal],
+    costs: Mapping[Key, Decimal],
+    balances: Mapping[Key, Inventory],
+) -> None:
+    now = timezone.now()
+    for keys in _batches([key for key in on_hand if on_hand[key] or allocated[key] or key in costs]):
+        pks = {key: balances[key].pk for key in keys}
+        values: dict[str, Any] = {"updated_at": now}
+        if any(on_hand[key] for key in keys):
+            values["on_hand_quantity"] = _changed("on_hand_quantity", {pks[key]: on_hand[key] for key in keys})
+        if any(allocated[key] for key in keys):
+            values["allocated_quantity"] = _changed("allocated_quantity", {pks[key]: allocated[key] for key in keys})
+        if any(key in costs for key in keys):
+            cases = [When(pk=pks[key], then=Value(costs[key], _COST_FIELD)) for key in keys if key in costs]
+            values["cost_per_unit"] = Case(*cases, default=F("cost_per_unit"), output_field=_COST_FIELD)
+        Inventory.objects.filter(pk__in=pks.values()).update(**values)
+
+
+def _plan_reservations(
+    changes: Mapping[tuple[int, str, int], Decimal],
+) -> tuple[list[Reservation], dict[int, Decimal], list[int]]:
+    """Return reservations to insert, changes of existing ones by id, and ids of those used up."""
+    new: list[Reservation] = []
+    changed: dict[int, Decimal] = {}
+    gone: list[int] = []
+    if not changes:
+        return new, changed, gone
+    rows = Reservation.objects.filter(
+        balance_id__in={balance for balance, _, _ in changes}, reference_id__in={number for _, _, number in changes}
+    )
+    existing = {(row.balance_id, row.reference_type, row.reference_id): row for row in rows}
+    for (balance_id, kind, number), change in changes.items():
+        row = existing.get((balance_id, kind, number))
+        left = (row.quantity if row else _ZERO) + change
+        if left < 0:
+            raise NotReserved(details={"balance_id": balance_id, "reference_type": kind, "reference_id": number})
+        if row is None:
+            new.append(Reservation(balance_id=balance_id, reference_type=kind, reference_id=number, quantity=left))
+        elif left:
+            changed[row.pk] = change
+        else:
+            gone.append(row.pk)
+    return new, changed, gone
+
+
+def _move_reservations(new: list[Reservation], changed: Mapping[int, Decimal], gone: list[int]) -> None:
+    for pks in _batches(gone):
+        Reservation.objects.filter(pk__in=pks).delete()
+    for pks in _batches(changed):
+        Reservation.objects.filter(pk__in=pks).update(quantity=_changed("quantity", {pk: changed[pk] for pk in pks}))
+    if new:
+        Reservation.objects.bulk_create(new)
+
+
+def _move_lots(changes: Mapping[int, Decimal], *, actor: User) -> None:
+    """Change what is left of lots; an empty one is depleted, a refilled one is active again."""
+    if not changes:
+        return
+    lots = list(MaterialLot.all_objects.select_for_update().filter(pk__in=changes).order_by("pk"))
+    for pks in _batches(changes):
+        # The version rises so that a form that was opened before cannot write an old remainder back.
+        models.QuerySet.update(
+            MaterialLot.all_objects.filter(pk__in=pks),
+            quantity_remaining=_changed("quantity_remaining", {pk: changes[pk] for pk in pks}),
+            version=F("version") + 1,
+        )
+    left = {lot.pk: lot.quantity_remaining + changes[lot.pk] for lot in lots}
+    empty = [lot for lot in lots if lot.status == MaterialLot.Status.ACTIVE and not left[lot.pk]]
+    refilled = [lot for lot in lots if lot.status == MaterialLot.Status.DEPLETED and left[lot.pk]]
+    for step, moved in (("deplete", empty), ("reopen", refilled)):
+        with LOT.step_many(moved, step, actor=actor):
+            pass
+
+
+def _write_ledger(
+    movements: Sequence[Movement], balances: Mapping[Key, Inventory], actor: User
+) -> list[InventoryTransaction]:
+    now = timezone.now()
+    rows = []
+    for movement in movements:
+        cost = balances[movement.key].cost_per_unit if movement.unit_cost is None else movement.unit_cost
+        signed = movement.kind in {Kind.ADJUSTMENT, Kind.TRANSFER}
+        quantity = movement.allocated if movement.kind in _ALLOCATING else movement.quantity
+        rows.append(
+            InventoryTransaction(
+                transaction_type=movement.kind,
+                product_id=movement.product_id,
+                location_id=movement.location_id,
+                lot_id=movement.lot_id,
+                quantity=quantity if signed else abs(quantity),
+                on_hand_change=movement.quantity,
+                allocated_change=movement.allocated,
+                unit_cost=cost,
+                reference_type=movement.reference_type,
+                reference_id=movement.reference_id,
+                reason=movement.reason[:500],
+                transaction_date=movement.at or now,
+                created_at=now,
+                created_by=actor,
+            )
+        )
+    return InventoryTransaction.objects.bulk_create(rows)
+
+
+def require_lot_of(lot: MaterialLot | None, product: Product) -> None:
+    """Refuse a lot that holds another product.
+
+    Raises:
+        LotOfAnotherProduct: it does.
+    """
+    if lot is not None and lot.product_id != product.pk:
+        raise LotOfAnotherProduct(details={"lot_number": lot.lot_number, "sku": product.sku})
+
+
+@verb
+def adjust_stock(
+    product: Product,
+    *,
+    location: InventoryLocation,
+    quantity_change: Decimal,
+    reason: str,
+    lot: MaterialLot | None = None,
+    actor: User,
+) -> InventoryTransaction:
+    """Correct a balance by a signed quantity in the stock unit, for a reason that an auditor can read.
+
+    Raises:
+        InvalidValue: the change is nothing, or no reason is given.
+        InsufficientStock: less would be left than is reserved.
+    """
+    if not reason.strip():
+        raise InvalidValue("An adjustment needs a reason.", details={"field": "reason"})
+    if not quantity_change.is_finite() or not round_quantity(quantity_change):
+        raise InvalidValue("The change must not be zero.", details={"field": "quantity_change"})
+    positive_quantity(abs(quantity_change), what="quantity_change")
+    require_lot_of(lot, product)
+    movement = Movement(
+        Kind.ADJUSTMENT,
+        product.pk,
+        location.pk,
+        lot.pk if lot else None,
+        quantity_change,
+        reference_type=Reference.MANUAL,
+        reason=reason,
+    )
+    return post_transactions([movement], actor=actor)[0]
+
+
+@verb
+def transfer_stock(
+    product: Product,
+    *,
+    quantity: Decimal,
+    source: InventoryLocation,
+    target: InventoryLocation,
+    lot: MaterialLot | None = None,
+    reason: str = "",
+    actor: User,
+) -> list[InventoryTransaction]:
+    """Move free stock to another location at its own cost; two ledger rows that add up to nothing.
+
+    Raises:
+        InvalidValue: source and target are the same, or the quantity is not above 0.
+        InsufficientStock: the source has less free stock.
+    """
+    quantity = positive_quantity(quantity)
+    if source.pk == target.pk:
+        raise InvalidValue("Source and target are the same location.", details={"field": "target"})
+    require_lot_of(lot, product)
+    lot_id = lot.pk if lot else None
+    cost = Inventory.objects.filter(product=product, location=source, lot=lot).values_list("cost_per_unit", flat=True)
+    unit_cost = cost.first() or _ZERO
+    return post_transactions(
+        [
+            Movement(Kind.TRANSFER, product.pk, place.pk, lot_id, change, unit_cost=unit_cost, reason=reason)
+            for place, change in ((source, -quantity), (target, quantity))
+        ],
+        actor=actor,
+    )

@@ -1,0 +1,162 @@
+"""The locked stock of some products, worked on in memory: what reserving and consuming decide on.
+
+Balances are locked first, then lots and reservations are read, so that everything seen here stays true until commit.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from decimal import Decimal
+
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from blb3d.accounts.models import User
+from inventory.models import Inventory, InventoryTransaction, MaterialLot, Reservation
+from inventory.services.ledger import Holder, Key, Kind, Movement, lock_balances, post_locked
+
+_LONG_AGO = datetime.datetime.min.replace(tzinfo=datetime.UTC)
+
+
+class Shelf:
+    """Balances with something on hand; every act is noted as a movement and posted at the end, all at once."""
+
+    def __init__(self, product_ids: Collection[int], *, holders: Collection[Holder] = ()) -> None:
+        """Lock the products' balances and read their lots and what ``holders`` have reserved; three statements."""
+        products = set(product_ids)
+        rows = lock_balances(Q(product_id__in=products, on_hand_quantity__gt=0))
+        self._balances: dict[Key, Inventory] = {(row.product_id, row.location_id, row.lot_id): row for row in rows}
+        self._by_id = {row.pk: row for row in rows}
+        self._free = {row.pk: row.on_hand_quantity - row.allocated_quantity for row in rows}
+        self._held: dict[tuple[int, Holder], Decimal] = {}
+        self._movements: list[Movement] = []
+        self._queues = self._in_order(rows, products)
+        usable = {row.pk for queue in self._queues.values() for row in queue}
+        self._unusable: dict[int, list[Inventory]] = defaultdict(list)
+        for row in rows:
+            if row.pk not in usable:
+                self._unusable[row.product_id].append(row)
+        if holders:
+            self._read_held(_held_by(holders).filter(balance__product_id__in=products))
+
+    def _in_order(self, rows: Iterable[Inventory], products: set[int]) -> dict[int, list[Inventory]]:
+        """Return each product's usable balances, first received first; stock without a lot counts as oldest."""
+        lots = {
+            pk: (status, received, expires)
+            for pk, status, received, expires in MaterialLot.all_objects.filter(
+                product_id__in=products, balances__on_hand_quantity__gt=0
+            )
+            .order_by()
+            .values_list("pk", "status", "received_date", "expiration_date")
+            .distinct()
+        }
+        now = timezone.now()
+        queues: dict[int, list[tuple[datetime.datetime, int, Inventory]]] = defaultdict(list)
+        for row in rows:
+            received = _LONG_AGO
+            if row.lot_id is not None:
+                status, received, expires = lots[row.lot_id]
+                if status != MaterialLot.Status.ACTIVE or (expires is not None and expires <= now):
+                    continue
+            queues[row.product_id].append((received, row.pk, row))
+        return {product: [row for _, _, row in sorted(queue)] for product, queue in queues.items()}
+
+    def _read_held(self, reservations: Iterable[Reservation]) -> None:
+        for row in reservations:
+            self._held[(row.balance_id, (row.reference_type, row.reference_id))] = row.quantity
+
+    def usable(self, product_id: int) -> list[Inventory]:
+        """Return the product's balances in active, unexpired lots, first in first out."""
+        return self._queues.get(product_id, [])
+
+    def of_lot(self, lot_id: int) -> list[Inventory]:
+        """Return the balances of one lot, whatever its status."""
+        return [row for row in self._by_id.values() if row.lot_id == lot_id]
+
+    def free(self, balance: Inventory) -> Decimal:
+        """Return how much of a balance nobody has reserved."""
+        return self._free[balance.pk]
+
+    def held(self, balance: Inventory, holder: Holder) -> Decimal:
+        """Return how much of a balance a holder has reserved."""
+        return self._held.get((balance.pk, holder), Decimal(0))
+
+    def held_rows(self, holder: Holder, product_id: int) -> list[tuple[Inventory, Decimal]]:
+        """Return where a holder has reserved a product, usable first in first out, then the rest."""
+        rows = [*self.usable(product_id), *self._unusable.get(product_id, [])]
+        return [(row, held) for row in rows if (held := self.held(row, holder)) > 0]
+
+    def other_holders(self, balance: Inventory, holder: Holder | None) -> list[Holder]:
+        """Return who else has reserved stock of a balance, the latest first; reads them from the database."""
+        rows = [
+            row
+            for row in Reservation.objects.filter(balance=balance).order_by("-id")
+            if (row.balance_id, (row.reference_type, row.reference_id)) not in self._held
+        ]
+        self._read_held(rows)
+        known = [other for (pk, other), quantity in self._held.items() if pk == balance.pk and quantity > 0]
+        return [other for other in reversed(known) if other != holder]
+
+    def reserve(self, balance: Inventory, quantity: Decimal, holder: Holder) -> None:
+        """Keep free stock for a holder."""
+        self._free[balance.pk] -= quantity
+        self._held[(balance.pk, holder)] = self.held(balance, holder) + quantity
+        self._note(Kind.RESERVATION, balance, holder, allocated=quantity)
+
+    def release(self, balance: Inventory, quantity: Decimal, holder: Holder) -> None:
+        """Make reserved stock free again."""
+        self._free[balance.pk] += quantity
+        self._held[(balance.pk, holder)] -= quantity
+        self._note(Kind.RELEASE, balance, holder, allocated=-quantity)
+
+    def take(
+        self, balance: Inventory, quantity: Decimal, *, kind: str, reference: Holder, holder: Holder | None = None
+    ) -> None:
+        """Take stock off the shelf: free stock, or with ``holder`` what is reserved for it."""
+        if holder is None:
+            self._free[balance.pk] -= quantity
+            self._note(kind, balance, reference, quantity=-quantity)
+        else:
+            self._held[(balance.pk, holder)] -= quantity
+            self._note(kind, balance, reference, quantity=-quantity, allocated=-quantity, holder=holder)
+
+    def _note(
+        self,
+        kind: str,
+        balance: Inventory,
+        reference: Holder,
+        *,
+        quantity: Decimal = Decimal(0),
+        allocated: Decimal = Decimal(0),
+        holder: Holder | None = None,
+    ) -> None:
+        self._movements.append(
+            Movement(
+                kind,
+                balance.product_id,
+                balance.location_id,
+                balance.lot_id,
+                quantity,
+                allocated,
+                reference_type=reference[0],
+                reference_id=reference[1],
+                holder=holder,
+            )
+        )
+
+    def post(self, *, actor: User) -> list[InventoryTransaction]:
+        """Post what was noted."""
+        movements, self._movements = self._movements, []
+        return post_locked(movements, self._balances, actor=actor)
+
+
+def _held_by(holders: Collection[Holder]) -> QuerySet[Reservation]:
+    by_type: dict[str, set[int]] = defaultdict(set)
+    for kind, number in holders:
+        by_type[kind].add(number)
+    condition = Q()
+    for kind, numbers in by_type.items():
+        condition |= Q(reference_type=kind, reference_id__in=numbers)
+    return Reservation.objects.filter(condition)
