@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from quotes.modelfiles.analysis import ModelAnalysis, PartGeometry
-from quotes.modelfiles.errors import AskAnEngineer, EmptyModel, FileTooLarge, UnknownFormat
+from quotes.modelfiles.errors import AskAnEngineer, DamagedFile, EmptyModel, FileTooLarge, UnknownFormat
 from quotes.modelfiles.geometry import Measures, measure
 from quotes.modelfiles.limits import DEFAULT_LIMITS, MEBIBYTE, ReadLimits
 from quotes.modelfiles.package import ZIP_SIGNATURE
@@ -17,6 +17,8 @@ from quotes.modelfiles.thumbnail import render_png
 #: Extensions that are known, and the format behind each.
 EXTENSIONS = {".3mf": "3mf", ".stl": "stl", ".step": "step", ".stp": "step"}
 _READERS = {"3mf": read_3mf, "stl": read_stl}
+#: In mm and mm3: beyond these a number is damaged, or rounds to nothing.
+_LARGEST, _LEAST_VOLUME = 1e5, 1e-3
 _STEP_SIGNATURE = b"ISO-10303-21"
 
 
@@ -59,7 +61,9 @@ def analyse(scene: Scene, *, thumbnail: bool = True) -> ModelAnalysis:
     for number, (key, shape) in enumerate(shapes.items(), start=1):
         name = shape.name or f"Part {number}"
         measures = measure(shape.vertices, shape.faces)
-        if measures.volume <= 0:
+        if max(measures.extent) > _LARGEST:
+            raise DamagedFile(f"{name} would be larger than 100 m.")
+        if measures.volume < _LEAST_VOLUME:
             raise EmptyModel(f"{name} is a surface without volume.")
         warnings += _remarks(name, measures)
         parts.append(measures.as_part(name, counts[key]))

@@ -34,6 +34,8 @@ MODEL_SETTINGS = "Metadata/model_settings.config"
 _NOT_PRINTABLE = re.compile(rb"""printable\s*=\s*["'](0|false)["']""")
 _MODIFIER = re.compile(rb"""subtype\s*=\s*["'](modifier_part|negative_part|support_enforcer|support_blocker)["']""")
 _DEEPEST = 32
+#: No place or scale of an object is larger than this (mm); also false for what is not a number.
+_FARTHEST = 1e9
 _LARGEST_THUMBNAIL = 8 * 1024 * 1024
 
 
@@ -148,6 +150,8 @@ class _Reading:
 
     def _shape(self, resource: Any, matrix: Matrix) -> Shape:
         """The object turned and scaled as the item asks; equal ones are made once, turns on the plate being equal."""
+        if not (np.abs(matrix) < _FARTHEST).all():
+            raise DamagedFile("An object is placed at an absurd distance.")
         linear = matrix[:3, :3]
         mirrored = np.linalg.det(linear) < 0
         key = (
@@ -157,7 +161,7 @@ class _Reading:
             *np.round(linear[:, 2], 5),
         )
         if key not in self._shapes:
-            if not np.isfinite(matrix).all() or abs(np.linalg.det(linear)) < 1e-12:
+            if abs(np.linalg.det(linear)) < 1e-12:
                 raise DamagedFile("An object is scaled to nothing.")
             rest = matrix.copy()
             rest[3] = (0, 0, 0, 1)

@@ -40,10 +40,17 @@ def test_both_kinds_are_measured_and_the_unit_is_said(write):
     assert analysis.needs_person == ""
 
 
-@pytest.mark.parametrize("size", [0.02, 2500.0])
+@pytest.mark.parametrize("size", [0.5, 2500.0])
 def test_a_size_that_hints_at_another_unit_asks_for_a_person(size: float):
     analysis = read_model(binary(corners(size)), file_name="cube.stl", thumbnail=False)
     assert "another unit" in analysis.needs_person
+
+
+def test_a_part_drawn_in_metres_is_refused_with_the_unit_as_the_likely_cause():
+    with pytest.raises(UnusableFile) as refusal:
+        read_model(binary(corners(0.02)), file_name="cube.stl")
+    expected = "Part 1 is too small to print; is the file in another unit than millimeters?"
+    assert refusal.value.details == {"reason": expected, "kind": "FILE_EMPTY"}
 
 
 @pytest.mark.parametrize(
