@@ -118,7 +118,7 @@ class PrinterWatch:
         self._candidate_since: datetime | None = None
         self._settled: tuple[str, ...] | None = None
         self._is_first = True
-        self._had_gap = False
+        self._linked_at: datetime | None = None
         self._errors: list[tuple[str, int]] = []
         self._foreign: tuple[str, str] | None = None
 
@@ -128,7 +128,6 @@ class PrinterWatch:
         """Await ``job`` from now on; best called before the job is sent, but a job that already runs is found too."""
         self.job = job
         self._errors = []
-        self._had_gap = False
         self._settled = None
         if self._last and self._match(self._last) is Match.MINE:
             self._foreign = None
@@ -144,7 +143,7 @@ class PrinterWatch:
 
     def link_lost(self) -> None:
         """Note that frames were missed: the next one is history again, and an end seen then is inferred."""
-        self._is_first = True
+        self._is_first, self._linked_at = True, None
         self._candidate = self._settled = None
 
     def answer(self, answer: CommandAnswer, at: datetime) -> tuple[Decision, ...]:
@@ -161,6 +160,7 @@ class PrinterWatch:
     def observe(self, state: PrinterState, at: datetime) -> tuple[Decision, ...]:
         """Take in the merged state after a frame; a change of state or job is believed once it has lasted."""
         decisions = list(self._settle(at))
+        self._linked_at = self._linked_at or at
         self._note_errors(state)
         self._last = state
         key = (state.gcode_state, state.subtask_id, state.task_id, state.project_id, state.subtask_name)
@@ -185,9 +185,12 @@ class PrinterWatch:
         if at - since < self._timing.debounce:
             return
         first, self._is_first, self._settled = self._is_first, False, self._candidate
-        if first and self.job:
-            self._had_gap = True
         yield from self._decide(state, at, first)
+
+    @property
+    def _had_gap(self) -> bool:
+        """Tell whether frames may have been missed since the job was sent."""
+        return self._linked_at is None or self.job is None or self._linked_at > self.job.sent_at
 
     def _glimpse(self, state: PrinterState) -> None:
         """Remember that our job ran, even if too briefly for the state to be believed: a job may be very short.

@@ -89,13 +89,13 @@ class _PrinterFTP(ftplib.FTP_TLS):
         self.welcome = self.getresp()
 
     def log_in(self, access_code: str) -> None:
-        ftplib.FTP.login(self, USERNAME, access_code)
+        ftplib.FTP.login(self, USERNAME, access_code)  # noqa: S321 - already inside TLS
         if self._settings:
             self.voidcmd("PBSZ 0")
             self.voidcmd(f"PROT {self._channel}")
 
     def ntransfercmd(self, cmd: str, rest: int | str | None = None) -> tuple[Any, int | None]:
-        connection, size = ftplib.FTP.ntransfercmd(self, cmd, rest)
+        connection, size = ftplib.FTP.ntransfercmd(self, cmd, rest)  # noqa: S321 - wrapped below
         if not self._settings or self._channel is DataChannel.CLEAR:
             return connection, size
         session = self.sock.session if isinstance(self.sock, ssl.SSLSocket) else None

@@ -6,7 +6,7 @@ import math
 import random
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -93,7 +93,7 @@ class RunningJob:
     length: float
     waited: float = 0.0
     printed: float = 0.0
-    paused_for: float = 0.0
+    resumes_in: float | None = None
     dying: float | None = None
     percent: int = 0
 
@@ -118,7 +118,7 @@ class Machine:
         self.job: RunningJob | None = None
         self._open_job = open_job
         self._rates = rates or FaultRates()
-        self._generator = random.Random(seed if seed is not None else serial)
+        self._generator = random.Random(seed if seed is not None else serial)  # noqa: S311 - faults, not secrets
         self._plans: deque[FaultPlan] = deque()
         self._shown: dict[str, Any] = {"subtask_id": "", "subtask_name": "", "gcode_file": "", "total_layer_num": 0}
         self._percent = self._layer = self._remaining = 0
@@ -141,10 +141,10 @@ class Machine:
             self._show_error(CANCELLED, self.pace.flash)
             self.job.dying = self.pace.flash
 
-    def press_pause(self, code: int = 0) -> None:
-        """Pause the running job, with an error code or by a person's hand."""
+    def press_pause(self, code: int = 0, *, seconds: float | None = None) -> None:
+        """Pause the running job, with an error code or by a person's hand, for ``seconds`` or until a resume."""
         if self.state is GcodeState.RUNNING and self.job:
-            self.state, self.job.paused_for = GcodeState.PAUSE, 0.0
+            self.state, self.job.resumes_in = GcodeState.PAUSE, seconds
             self._stage = 0 if code else PAUSED_BY_PERSON
             self._show_error(code, None)
 
@@ -153,7 +153,6 @@ class Machine:
         if self.state is GcodeState.PAUSE and self.job:
             self.state, self._stage = GcodeState.RUNNING, 0
             self._show_error(0, None)
-            self.job.plan = replace(self.job.plan, pause_at=None)
             self._look_at_trays(self.job)
 
     def power_cycle(self) -> None:
@@ -230,9 +229,10 @@ class Machine:
                 self._end(job, Ending.CANCELLED, CANCELLED)
             return []
         if self.state is GcodeState.PAUSE:
-            job.paused_for += seconds
-            if job.plan.pause_seconds is not None and job.paused_for >= job.plan.pause_seconds:
-                self.press_resume()
+            if job.resumes_in is not None:
+                job.resumes_in -= seconds
+                if job.resumes_in <= 0:
+                    self.press_resume()
             return []
         if self.state is GcodeState.RUNNING:
             return self._print(job, seconds)
@@ -279,7 +279,7 @@ class Machine:
         elif passes(plan.cancel_at):
             self.press_cancel()
         elif passes(plan.pause_at):
-            self.press_pause(plan.pause_code)
+            self.press_pause(plan.pause_code, seconds=plan.pause_seconds)
         elif job.percent >= 100:
             self._end(job, Ending.FINISHED, 0)
         planned = (

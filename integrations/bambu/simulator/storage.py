@@ -95,7 +95,7 @@ class CardServer:
 
     def _serve(self) -> None:
         while not self._stopping.is_set():
-            self._server.serve_forever(timeout=POLL_SECONDS, blocking=False, handle_exit=False)
+            self._loop.loop(POLL_SECONDS, blocking=False)
         self._server.close_all()
 
 
@@ -119,7 +119,7 @@ class _ImplicitHandler(TLS_FTPHandler):
 class _ClearDataHandler(_ImplicitHandler):
     """A printer that takes files in the clear only, whatever was agreed."""
 
-    def ftp_PROT(self, line: str) -> None:
+    def ftp_PROT(self, line: str) -> None:  # noqa: N802 - the library finds commands by this name
         if line.upper() == "P":
             self.respond("522 Protection level not supported.")
         else:
@@ -130,7 +130,7 @@ def _handler(
     authorizer: DummyAuthorizer, certificate: Path | None, key: Path | None, clear_data_only: bool
 ) -> type[FTPHandler]:
     """Return a handler class of its own: the library keeps settings on the class, and each printer has others."""
-    settings: dict[str, Any] = {"authorizer": authorizer, "banner": "card ready"}
+    settings: dict[str, Any] = {"authorizer": authorizer, "banner": "card ready", "auth_failed_timeout": 0.3}
     if certificate is None or key is None:
         return type("CardHandler", (FTPHandler,), {**settings, "dtp_handler": DTPHandler})
     context = SSL.Context(SSL.TLS_SERVER_METHOD)

@@ -18,8 +18,8 @@ def after(seconds):
     return NOON + timedelta(seconds=seconds)
 
 
-def shows(word, *, id="77", name="bracket", **fields):
-    return PrinterState(GcodeState(word), subtask_id=id, subtask_name=name, **fields)
+def shows(word, *, job="77", name="bracket", **fields):
+    return PrinterState(GcodeState(word), subtask_id=job, subtask_name=name, **fields)
 
 
 def ours(**fields):
@@ -28,7 +28,7 @@ def ours(**fields):
     )
 
 
-IDLE = shows("IDLE", id="", name="")
+IDLE = shows("IDLE", job="", name="")
 
 
 def watching(first=IDLE, *, job=None, **fields):
@@ -120,17 +120,17 @@ def test_the_count_of_the_job_before_is_not_taken_for_ours():
 
 
 def test_a_job_too_short_to_be_believed_running_still_finishes():
-    watch = watching(shows("FINISH", id="5", name="other"))
+    watch = watching(shows("FINISH", job="5", name="other"))
     frames = [(1, shows("RUNNING", percent=60)), (2, shows("FINISH", percent=100))]
     assert kinds(play(watch, *frames)) == [Kind.STARTED, Kind.FINISHED]
 
 
 def test_the_order_of_state_and_name_within_two_seconds_does_not_matter():
-    before = shows("FINISH", id="5", name="other")
+    before = shows("FINISH", job="5", name="other")
     orders = [
-        [(1, shows("PREPARE", id="5", name="other")), (1.3, shows("PREPARE", id="5")), (1.6, shows("PREPARE"))],
+        [(1, shows("PREPARE", job="5", name="other")), (1.3, shows("PREPARE", job="5")), (1.6, shows("PREPARE"))],
         [(1, shows("FINISH", name="other")), (1.3, shows("FINISH")), (1.6, shows("PREPARE"))],
-        [(1, shows("FINISH", id="5")), (1.3, shows("PREPARE", id="5")), (1.6, shows("PREPARE"))],
+        [(1, shows("FINISH", job="5")), (1.3, shows("PREPARE", job="5")), (1.6, shows("PREPARE"))],
     ]
     for frames in orders:
         assert kinds(play(watching(before), *frames, RUNNING, (20, shows("FINISH")))) == [Kind.STARTED, Kind.FINISHED]
@@ -186,7 +186,7 @@ def test_a_failure_may_have_no_known_cause():
 
 
 def test_a_reason_left_by_the_job_before_is_not_ours():
-    before = shows("FAILED", id="5", fail_reason=CANCEL)
+    before = shows("FAILED", job="5", fail_reason=CANCEL)
     frames = [(1, shows("PREPARE", fail_reason=CANCEL)), (10, shows("RUNNING", fail_reason=CANCEL)),
               (20, shows("FAILED", fail_reason=CANCEL))]  # fmt: skip
     assert kinds(play(watching(before), *frames)) == [Kind.STARTED, Kind.FAILED]
@@ -230,7 +230,7 @@ def test_a_rejection_too_quick_to_be_seen_preparing_is_one_too():
 
 
 def test_a_printer_that_turns_idle_in_the_middle_aborted_the_job():
-    assert kinds(play(watching(), PREPARE, RUNNING, (20, shows("IDLE", id="", name="")))) == [
+    assert kinds(play(watching(), PREPARE, RUNNING, (20, shows("IDLE", job="", name="")))) == [
         Kind.STARTED,
         Kind.ABORTED,
     ]
@@ -268,7 +268,7 @@ def test_a_job_ends_once():
 @pytest.mark.parametrize("echo", ["77", "5", ""])
 @pytest.mark.parametrize("word", ["FINISH", "FAILED", "IDLE"])
 def test_the_state_of_before_may_linger_and_is_not_our_end(word, echo):
-    before = shows(word, id="5", name="other", percent=100)
+    before = shows(word, job="5", name="other", percent=100)
     watch = watching(before)
     lingering = replace(before, subtask_id=echo)
     assert kinds(play(watch, (1, lingering), until=85)) == []
@@ -280,7 +280,7 @@ def test_the_state_of_before_may_linger_and_is_not_our_end(word, echo):
 
 @pytest.mark.parametrize("echo", ["77", "5"])
 def test_a_job_that_never_begins_is_given_up_after_the_hold(echo):
-    before = shows("FINISH", id="5", name="other", percent=100)
+    before = shows("FINISH", job="5", name="other", percent=100)
     decisions = play(watching(before), (1, replace(before, subtask_id=echo)), until=91)
     assert [(d.kind, d.at, d.inferred) for d in decisions] == [(Kind.NOT_STARTED, after(90), False)]
 
@@ -305,12 +305,12 @@ def test_while_the_link_is_down_nothing_is_given_up():
 def test_a_job_awaited_from_a_person_may_take_its_time():
     watch = watching(job=ours(submission_id="", previous_id=""))
     assert kinds(play(watch, (1, IDLE), until=500)) == []
-    frames = [(501, shows("RUNNING", id="900001")), (520, shows("FINISH", id="900001"))]
+    frames = [(501, shows("RUNNING", job="900001")), (520, shows("FINISH", job="900001"))]
     assert kinds(play(watch, *frames)) == [Kind.STARTED, Kind.FINISHED]
 
 
 def test_an_earlier_print_of_the_same_name_is_not_the_awaited_one():
-    old = shows("FINISH", id="5")
+    old = shows("FINISH", job="5")
     watch = watching(old, job=ours(submission_id="", state_before=GcodeState.FINISH, previous_id="5"))
     assert kinds(play(watch, (1, old), until=200)) == []
     assert watch.job is not None
@@ -370,10 +370,10 @@ def test_a_known_job_found_running_goes_on():
         ({"max_percent": 95}, shows("FAILED", fail_reason=BROKEN), Kind.FAILED),
         ({"max_percent": 95}, shows("FAILED", fail_reason=CANCEL), Kind.CANCELLED),
         ({"max_percent": 95}, shows("IDLE"), Kind.ABORTED),
-        ({"max_percent": 95}, shows("IDLE", id="", name=""), Kind.UNSEEN_END),
-        ({"max_percent": 95}, shows("FINISH", id="78"), Kind.UNSEEN_END),
-        ({"max_percent": 95}, shows("RUNNING", id="78", name="other"), Kind.UNSEEN_END),
-        ({"max_percent": 95}, shows("FINISH", id="", name="other"), Kind.UNSEEN_END),
+        ({"max_percent": 95}, shows("IDLE", job="", name=""), Kind.UNSEEN_END),
+        ({"max_percent": 95}, shows("FINISH", job="78"), Kind.UNSEEN_END),
+        ({"max_percent": 95}, shows("RUNNING", job="78", name="other"), Kind.UNSEEN_END),
+        ({"max_percent": 95}, shows("FINISH", job="", name="other"), Kind.UNSEEN_END),
     ],
 )
 def test_an_end_that_came_while_we_were_away_is_inferred_or_asked_for(known, shown, kind):
@@ -415,39 +415,39 @@ def test_a_whole_job_perhaps_missed_is_asked_for_and_never_sent_again():
 
 def test_after_a_gap_the_unchanged_job_of_before_proves_that_ours_never_began():
     watch = PrinterWatch(ours(state_before=GcodeState.FINISH, previous_id="5"))
-    assert kinds(play(watch, (1, shows("FINISH", id="5", name="other")), until=91)) == [Kind.NOT_STARTED]
+    assert kinds(play(watch, (1, shows("FINISH", job="5", name="other")), until=91)) == [Kind.NOT_STARTED]
 
 
 # --- printers without ids --------------------------------------------------------------------------------------
 
 
 def test_without_ids_the_name_decides():
-    watch = watching(shows("FINISH", id="", name="other"))
+    watch = watching(shows("FINISH", job="", name="other"))
     frames = [
-        (1, shows("PREPARE", id="")),
-        (9, shows("RUNNING", id="")),
-        (20, shows("FINISH", id="", name="bracket.3mf")),
+        (1, shows("PREPARE", job="")),
+        (9, shows("RUNNING", job="")),
+        (20, shows("FINISH", job="", name="bracket.3mf")),
     ]
     assert kinds(play(watch, *frames)) == [Kind.STARTED, Kind.FINISHED]
 
 
 def test_a_printer_that_gives_the_job_a_number_of_its_own_is_followed_by_it():
-    watch = watching(shows("FINISH", id="5", name="other"))
-    assert kinds(play(watch, (1, shows("PREPARE", id="4001")), (9, shows("RUNNING", id="4001")))) == [Kind.STARTED]
+    watch = watching(shows("FINISH", job="5", name="other"))
+    assert kinds(play(watch, (1, shows("PREPARE", job="4001")), (9, shows("RUNNING", job="4001")))) == [Kind.STARTED]
     assert watch.job.printer_job_id == "4001"
-    assert kinds(play(watch, (20, shows("FINISH", id="4001", name="")))) == [Kind.FINISHED]
+    assert kinds(play(watch, (20, shows("FINISH", job="4001", name="")))) == [Kind.FINISHED]
 
 
 def test_the_id_may_stand_in_another_field():
     frames = [
-        (1, shows("RUNNING", id="", name="", task_id="77")),
-        (9, shows("FINISH", id="", name="", project_id="77")),
+        (1, shows("RUNNING", job="", name="", task_id="77")),
+        (9, shows("FINISH", job="", name="", project_id="77")),
     ]
     assert kinds(play(watching(), *frames)) == [Kind.STARTED, Kind.FINISHED]
 
 
 def test_an_identity_that_goes_blank_in_the_middle_stays_ours():
-    frames = [PREPARE, RUNNING, (20, shows("RUNNING", id="", name="")), (30, shows("FINISH", id="", name=""))]
+    frames = [PREPARE, RUNNING, (20, shows("RUNNING", job="", name="")), (30, shows("FINISH", job="", name=""))]
     assert kinds(play(watching(), *frames)) == [Kind.STARTED, Kind.FINISHED]
 
 
@@ -455,7 +455,7 @@ def test_an_identity_that_goes_blank_in_the_middle_stays_ours():
 
 
 def other(word, **fields):
-    return shows(word, id="78", name="vase", **fields)
+    return shows(word, job="78", name="vase", **fields)
 
 
 def test_a_foreign_job_is_reported_when_it_starts_and_ends():
@@ -474,7 +474,7 @@ def test_a_foreign_job_found_running_is_reported_as_inferred():
 
 def test_one_foreign_job_after_another_is_two_jobs():
     watch = PrinterWatch()
-    decisions = play(watch, (1, other("RUNNING")), (9, shows("RUNNING", id="79")), (19, shows("FINISH", id="79")))
+    decisions = play(watch, (1, other("RUNNING")), (9, shows("RUNNING", job="79")), (19, shows("FINISH", job="79")))
     assert kinds(decisions) == [Kind.FOREIGN_STARTED, Kind.FOREIGN_ENDED, Kind.FOREIGN_STARTED, Kind.FOREIGN_ENDED]
 
 
@@ -527,7 +527,7 @@ def test_any_noise_between_the_stages_ends_in_one_end(seed):
             frames.append((now, state))
             now += chance.uniform(0.0, 0.4)
         now += chance.uniform(3, 20)
-    found = kinds(play(watching(shows("FINISH", id="5", name="other")), *frames))
+    found = kinds(play(watching(shows("FINISH", job="5", name="other")), *frames))
     assert found == [Kind.STARTED, kind]
 
 

@@ -1,0 +1,124 @@
+import hashlib
+import io
+
+import pytest
+
+from integrations.bambu.address import PrinterAddress, Trust
+from integrations.bambu.broker import free_port
+from integrations.bambu.errors import UploadFailed, UploadRefused
+from integrations.bambu.ftps import DataChannel, upload
+from integrations.bambu.simulator import printer_certificate
+from integrations.bambu.simulator.storage import CardServer
+
+CONTENT = bytes(range(256)) * 4000
+
+
+@pytest.fixture
+def card(tmp_path):
+    """Return a function that starts a card server; everything started is stopped."""
+    started = []
+
+    def start(*, tls=True, **options):
+        certificate, key = printer_certificate(tmp_path / "keys", "SERIAL1")
+        files = {"certificate": certificate, "key": key} if tls else {}
+        server = CardServer(tmp_path / "card", host="127.0.0.1", port=0, access_code="12345678", **files, **options)
+        server.start()
+        started.append(server)
+        return server
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture
+def address(tmp_path):
+    def make(server, **changes):
+        pem = printer_certificate(tmp_path / "keys", "SERIAL1")[0].read_text()
+        values = {"serial": "SERIAL1", "host": "127.0.0.1", "access_code": "12345678", "ftps_port": server.port}
+        return PrinterAddress(**{**values, "trust": Trust.PINNED, "certificate": pem, **changes})
+
+    return make
+
+
+@pytest.mark.parametrize("trust", [Trust.PINNED, Trust.AUTHORITY])
+def test_a_file_arrives_whole_over_implicit_tls(card, address, tmp_path, trust):
+    result = upload(address(card(), trust=trust), io.BytesIO(CONTENT), file_name="a.gcode.3mf")
+    assert (result.size, result.data_channel) == (len(CONTENT), DataChannel.PROTECTED)
+    assert result.md5 == hashlib.md5(CONTENT).hexdigest()
+    assert (tmp_path / "card" / "a.gcode.3mf").read_bytes() == CONTENT
+
+
+def test_an_upload_starts_at_the_beginning_of_a_file_that_was_read(card, address, tmp_path):
+    source = io.BytesIO(CONTENT)
+    source.read()
+    upload(address(card()), source, file_name="a.3mf")
+    assert (tmp_path / "card" / "a.3mf").stat().st_size == len(CONTENT)
+
+
+def test_a_second_upload_replaces_the_file(card, address, tmp_path):
+    where = address(card())
+    upload(where, io.BytesIO(CONTENT), file_name="a.3mf")
+    upload(where, io.BytesIO(b"short"), file_name="a.3mf")
+    assert (tmp_path / "card" / "a.3mf").read_bytes() == b"short"
+
+
+def test_plain_ftp_serves_the_demo(card, address, tmp_path):
+    upload(address(card(tls=False), trust=Trust.OFF, certificate=""), io.BytesIO(b"abc"), file_name="a.3mf")
+    assert (tmp_path / "card" / "a.3mf").read_bytes() == b"abc"
+
+
+def test_a_printer_that_takes_only_a_clear_data_channel_is_found_out_and_remembered(card, address, tmp_path):
+    where = address(card(clear_data_only=True))
+    first = upload(where, io.BytesIO(CONTENT), file_name="a.3mf")
+    assert first.data_channel is DataChannel.CLEAR
+    again = upload(where, io.BytesIO(CONTENT), file_name="b.3mf", data_channel=first.data_channel)
+    assert again.data_channel is DataChannel.CLEAR
+    assert (tmp_path / "card" / "b.3mf").read_bytes() == CONTENT
+
+
+def test_a_data_channel_that_was_asked_for_is_not_given_up(card, address):
+    where = address(card(clear_data_only=True))
+    with pytest.raises(UploadFailed):
+        upload(where, io.BytesIO(b"abc"), file_name="a.3mf", data_channel=DataChannel.PROTECTED)
+
+
+def test_a_wrong_access_code_is_refused_for_good(card, address, tmp_path):
+    with pytest.raises(UploadRefused) as refusal:
+        upload(address(card(), access_code="wrong"), io.BytesIO(b"abc"), file_name="a.3mf")
+    assert not refusal.value.transient
+    assert list((tmp_path / "card").iterdir()) == []
+
+
+def test_a_stranger_at_the_address_is_refused(card, address, tmp_path):
+    other = printer_certificate(tmp_path / "others", "SERIAL1")[0].read_text()
+    with pytest.raises(UploadRefused):
+        upload(address(card(), certificate=other), io.BytesIO(b"abc"), file_name="a.3mf")
+
+
+def test_another_printer_of_the_same_authority_is_refused(card, address):
+    with pytest.raises(UploadRefused):
+        upload(address(card(), serial="SERIAL2", trust=Trust.AUTHORITY), io.BytesIO(b"abc"), file_name="a.3mf")
+
+
+def test_a_pinned_certificate_may_carry_any_name(card, address):
+    assert upload(address(card(), serial="SERIAL2"), io.BytesIO(b"abc"), file_name="a.3mf").size == 3
+
+
+def test_a_printer_that_is_off_may_be_tried_again(card, address):
+    with pytest.raises(UploadFailed) as failure:
+        upload(address(card(), ftps_port=free_port()), io.BytesIO(b"abc"), file_name="a.3mf")
+    assert failure.value.transient
+
+
+def test_a_name_with_a_line_break_never_reaches_the_printer(card, address, tmp_path):
+    with pytest.raises(UploadFailed):
+        upload(address(card()), io.BytesIO(b"abc"), file_name="a.3mf\r\nDELE b")
+    assert list((tmp_path / "card").iterdir()) == []
+
+
+def test_a_transfer_that_takes_too_long_is_given_up(card, address):
+    times = iter([0.0] + [1000.0] * 10)
+    with pytest.raises(UploadFailed, match="could not be transferred") as failure:
+        upload(address(card()), io.BytesIO(CONTENT), file_name="a.3mf", clock=lambda: next(times))
+    assert failure.value.details["reason"] == "the transfer took too long"
