@@ -64,6 +64,8 @@ def analyse(scene: Scene, *, thumbnail: bool = True) -> ModelAnalysis:
         if max(measures.extent) > _LARGEST:
             raise DamagedFile(f"{name} would be larger than 100 m.")
         if measures.volume < _LEAST_VOLUME:
+            if 0 < max(measures.extent) < 1:
+                raise EmptyModel(f"{name} is too small to print; is the file in another unit than {scene.unit}s?")
             raise EmptyModel(f"{name} is a surface without volume.")
         warnings += _remarks(name, measures)
         parts.append(measures.as_part(name, counts[key]))
