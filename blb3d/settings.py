@@ -162,6 +162,7 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT = VALUES["LOGIN_FAILURE_LIMIT"]
 AXES_COOLOFF_TIME = timedelta(minutes=VALUES["LOGIN_COOLOFF_MINUTES"])
 AXES_RESET_ON_SUCCESS = True
+AXES_USERNAME_FORM_FIELD = "username"
 AXES_USERNAME_CALLABLE = "blb3d.accounts.lockout.username"
 AXES_VERBOSE = False
 AXES_CLIENT_IP_CALLABLE = "blb3d.core.middleware.client_ip"

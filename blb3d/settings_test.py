@@ -1,10 +1,15 @@
 """Settings of the test suite: nothing from `.env`, SQLite in memory, no partner and no server.
 
-`TEST_DATABASE_URL`, `TEST_REDIS_URL` and `TEST_MQTT_URL` point it at real services.
+`TEST_DATABASE_URL`, `TEST_REDIS_URL` (without a database number) and `TEST_MQTT_URL` point it at real services.
 """
 
 import os
 import tempfile
+
+# Gone when the process ends.
+FOLDER = tempfile.TemporaryDirectory(prefix="blb3d-tests-")
+# Each parallel worker has a Redis database of its own: emptying the cache empties the database.
+REDIS_DATABASE = 8 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 
 os.environ.update(
     {
@@ -14,11 +19,11 @@ os.environ.update(
         "SECRET_KEY": "only-for-tests-" + "0123456789" * 5,
         "DATABASE_URL": os.environ.get("TEST_DATABASE_URL", "sqlite://:memory:"),
         "DB_POOL_SIZE": "0",
-        "REDIS_URL": os.environ.get("TEST_REDIS_URL", ""),
+        "REDIS_URL": (f"{os.environ['TEST_REDIS_URL']}/{REDIS_DATABASE}" if os.environ.get("TEST_REDIS_URL") else ""),
         "CELERY_BROKER_URL": "memory://",
         "OUTBOX_NUDGE": "false",
-        "LOG_DIR": tempfile.mkdtemp(prefix="blb3d-logs-"),
-        "UPLOAD_DIR": tempfile.mkdtemp(prefix="blb3d-uploads-"),
+        "LOG_DIR": os.path.join(FOLDER.name, "logs"),
+        "UPLOAD_DIR": os.path.join(FOLDER.name, "uploads"),
         "LOG_FORMAT": "console",
         "LOG_LEVEL": "WARNING",
         "RATE_LIMIT_AUTH": "1000/min",
