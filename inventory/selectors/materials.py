@@ -8,8 +8,9 @@ from decimal import Decimal
 from django.db.models import QuerySet, Sum
 
 from blb3d.core.errors import InvalidValue
+from blb3d.core.units import round_quantity
 from inventory.errors import MaterialNotFound
-from inventory.models import Inventory, Product
+from inventory.models import Product
 from inventory.selectors.stock import available, usable_balances
 
 
@@ -80,7 +81,7 @@ def check_material(material_type: str, quantity_kg: Decimal) -> MaterialCheck:
         .values_list("location__code")
         .annotate(Sum("on_hand_quantity"), Sum("allocated_quantity"))
     )
-    places = [(code, on_hand, allocated) for code, on_hand, allocated in rows]
+    places = [(code, round_quantity(on_hand), round_quantity(allocated)) for code, on_hand, allocated in rows]
     return MaterialCheck(
         name,
         quantity_kg,
@@ -124,8 +125,3 @@ def materials_in_stock() -> list[Product]:
     """Return the active materials of which something is free, by type and colour. One query."""
     stocked = usable_balances().filter(available_quantity__gt=0).values("product_id")
     return list(active_materials().filter(pk__in=stocked).order_by("material_type", "color_name", "sku"))
-
-
-def material_balances() -> QuerySet[Inventory]:
-    """Return the balances of materials."""
-    return Inventory.objects.filter(product__category=Product.Category.MATERIAL)

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from django.db.models import Sum
 
+from blb3d.core.units import round_quantity
 from inventory.models import Inventory, InventoryTransaction, MaterialLot, Reservation
 
 Key = tuple[int, int, int | None]
@@ -50,8 +51,9 @@ def verify_ledger() -> LedgerReport:
     ledger: dict[Key, tuple[Decimal, Decimal]] = {}
     rows = InventoryTransaction.objects.order_by().values_list("product_id", "location_id", "lot_id")
     for product, place, lot, on_hand, allocated in rows.annotate(Sum("on_hand_change"), Sum("allocated_change")):
-        ledger[(product, place, lot)] = (on_hand, allocated)
-    reserved = dict(Reservation.objects.order_by().values_list("balance_id").annotate(Sum("quantity")))
+        ledger[(product, place, lot)] = (round_quantity(on_hand), round_quantity(allocated))
+    kept = Reservation.objects.order_by().values_list("balance_id").annotate(Sum("quantity"))
+    reserved = {balance: round_quantity(quantity) for balance, quantity in kept}
     balances = list(Inventory.objects.order_by("pk"))
     lots = dict(MaterialLot.all_objects.order_by("pk").values_list("pk", "quantity_remaining"))
     found = [*_against_ledger(balances, ledger), *_against_reservations(balances, reserved), *_lots(balances, lots)]

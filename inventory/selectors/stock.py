@@ -8,6 +8,7 @@ from decimal import Decimal
 from django.db.models import Q, QuerySet, Sum
 from django.utils import timezone
 
+from blb3d.core.units import round_quantity
 from inventory.errors import NoLocation
 from inventory.models import Inventory, InventoryLocation, MaterialLot, Product
 
@@ -25,7 +26,7 @@ def available(product_ids: Collection[int]) -> dict[int, Decimal]:
     free = dict.fromkeys(product_ids, Decimal(0))
     rows = usable_balances().filter(product_id__in=set(product_ids)).order_by().values_list("product_id")
     for product_id, on_hand, allocated in rows.annotate(Sum("on_hand_quantity"), Sum("allocated_quantity")):
-        free[product_id] = on_hand - allocated
+        free[product_id] = round_quantity(on_hand - allocated)  # SQLite adds decimals as floats
     return free
 
 
