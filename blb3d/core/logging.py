@@ -36,17 +36,20 @@ class RequestIDFilter(logging.Filter):
     """Puts the request id on every record."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.request_id = get_request_id()
+        # Django logs a failed request after the middleware, but with the request at hand.
+        request = getattr(record, "request", None)
+        record.request_id = get_request_id() or getattr(request, "request_id", "")
         return True
 
 
 def logging_config(*, level: str, style: str, directory: Path) -> dict[str, Any]:
     """Return the LOGGING setting: `style` json or console to stderr, the logger `audit` to `directory`/audit.log."""
-    fields = "%(asctime)s %(levelname)s %(name)s %(message)s %(request_id)s"
+    fields = "%(levelname)s %(name)s %(message)s %(request_id)s"
     json_formatter = {
         "()": "pythonjsonlogger.json.JsonFormatter",
         "format": fields,
-        "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
+        "timestamp": "time",
+        "rename_fields": {"levelname": "level", "name": "logger"},
     }
     return {
         "version": 1,
@@ -75,5 +78,8 @@ def logging_config(*, level: str, style: str, directory: Path) -> dict[str, Any]
             "celery.beat": {"level": "WARNING"},
             "celery.worker.strategy": {"level": "WARNING"},
             "celery.app.trace": {"level": "WARNING"},
+            "axes": {"level": "WARNING"},
+            # Told at every connection to the broker in a folder, which has no host.
+            "kombu.connection": {"level": "ERROR"},
         },
     }

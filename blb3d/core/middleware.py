@@ -25,6 +25,7 @@ class RequestIDMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         given = request.headers.get("X-Request-ID", "")
         current = given if _GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
+        request.request_id = current  # type: ignore[attr-defined]
         with request_id_scope(current):
             response = self.get_response(request)
         response["X-Request-ID"] = current

@@ -30,6 +30,13 @@ def test_log_lines_carry_the_request_id_inside_a_request_only():
     assert get_request_id() == ""
 
 
+def test_a_failed_request_is_logged_under_its_id(client, caplog):
+    caplog.handler.addFilter(RequestIDFilter())
+    client.get("/api/nothing", headers={"X-Request-ID": "r-3"})
+    record = next(record for record in caplog.records if record.name == "django.request")
+    assert record.request_id == "r-3"
+
+
 def test_a_task_gets_the_request_id_of_whoever_sent_it():
     from blb3d.celery import drop_request_id, send_request_id, take_request_id
 
