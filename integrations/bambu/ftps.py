@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, BinaryIO
 
-from integrations.bambu.address import PrinterAddress
+from integrations.bambu.address import PrinterAddress, Trust
 from integrations.bambu.errors import UploadFailed, UploadRefused
 from integrations.bambu.protocol import USERNAME
 
@@ -60,6 +60,8 @@ def upload(
     """
     size = source.seek(0, 2)
     problem: _ChannelProblem | None = None
+    if address.trust is Trust.OFF:
+        data_channel = DataChannel.CLEAR
     for channel in (data_channel,) if data_channel else (DataChannel.PROTECTED, DataChannel.CLEAR):
         try:
             return _attempt(address, source, size=size, file_name=file_name, channel=channel, clock=clock)

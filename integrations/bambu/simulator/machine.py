@@ -137,7 +137,7 @@ class Machine:
 
     def press_cancel(self) -> None:
         """Cancel the job as a person would, or as ``stop`` does: the error flashes, then the job has failed."""
-        if self.job and self.state.is_active and self.job.dying is None:
+        if self.job and self.job.dying is None:
             self._show_error(CANCELLED, self.pace.flash)
             self.job.dying = self.pace.flash
 

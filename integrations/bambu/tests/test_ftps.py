@@ -64,7 +64,8 @@ def test_a_second_upload_replaces_the_file(card, address, tmp_path):
 
 
 def test_plain_ftp_serves_the_demo(card, address, tmp_path):
-    upload(address(card(tls=False), trust=Trust.OFF, certificate=""), io.BytesIO(b"abc"), file_name="a.3mf")
+    where = address(card(tls=False), trust=Trust.OFF, certificate="")
+    assert upload(where, io.BytesIO(b"abc"), file_name="a.3mf").data_channel is DataChannel.CLEAR
     assert (tmp_path / "card" / "a.3mf").read_bytes() == b"abc"
 
 

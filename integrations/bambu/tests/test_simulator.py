@@ -136,6 +136,14 @@ def test_a_cancel_flashes_its_code_and_resets_the_progress():
     assert [outcome.ending for outcome in target.outcomes] == [Ending.CANCELLED]
 
 
+def test_a_job_stopped_before_it_prepares_never_prints():
+    target = machine()
+    send(target)
+    target.obey("stop", {})
+    run(target, 20)
+    assert [(outcome.ending, outcome.percent) for outcome in target.outcomes] == [(Ending.CANCELLED, 0)]
+
+
 def test_small_models_forget_the_layers_and_keep_a_stale_remaining_time():
     target = machine(Family.P1, plan=FaultPlan(fail_at=50))
     send(target)
@@ -292,7 +300,7 @@ def test_only_a_plate_made_by_the_simulated_slicer_is_taken(tmp_path, file_name,
 # --- the whole way: upload, command, frames, decision ----------------------------------------------------------
 
 
-QUICK = Pace(time_scale=600, shortest=1.5, longest=3, linger=0.3, prepare=0.4, flash=0.3)
+QUICK = Pace(time_scale=600, shortest=1.5, longest=3, linger=0.3, prepare=0.4, flash=0.6)
 TIMING = Timing(debounce=timedelta(seconds=0.2), hold=timedelta(seconds=3))
 
 
@@ -409,7 +417,7 @@ FAULTS = [
     (FaultPlan(cancel_at=50), [Kind.STARTED, Kind.CANCELLED], "0300_400C"),
     (FaultPlan(power_cut_at=50), [Kind.STARTED, Kind.ABORTED], None),
     (FaultPlan(reject=True), [Kind.STARTED, Kind.REJECTED], "0500_4003"),
-    (FaultPlan(pause_at=40, pause_seconds=0.6), [Kind.STARTED, Kind.PAUSED, Kind.RESUMED, Kind.FINISHED], None),
+    (FaultPlan(pause_at=40, pause_seconds=1.2), [Kind.STARTED, Kind.PAUSED, Kind.RESUMED, Kind.FINISHED], None),
     (FaultPlan(unsigned=Unsigned.REFUSED), [Kind.REJECTED], "0502_4007"),
     (FaultPlan(unsigned=Unsigned.IGNORED), [Kind.NOT_STARTED], None),
     (FaultPlan(garbage_at=50, duplicate_frames=True), [Kind.STARTED, Kind.FINISHED], None),
