@@ -6,4 +6,4 @@ class ProductionConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from production import lifecycles  # noqa: F401
+        from production import handlers, lifecycles  # noqa: F401

@@ -1,10 +1,10 @@
-"""What production asks of the world above it: somebody who turns a model into something a printer can run."""
+"""What production asks of the world above it: who makes a print file of a model, who carries a job to a printer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
@@ -44,4 +44,28 @@ class Slicer(Protocol):
 
     def slice(self, request: SliceRequest) -> SliceResult:
         """Slice one plate; runs outside any transaction and may take minutes."""
+        ...
+
+
+class PrintBackend(Protocol):
+    """Carries a job to the machine that was chosen for it; every call runs outside any transaction.
+
+    ``job`` is a ``production.PrintJob``. A call that did not reach the machine raises ``PartnerUnavailable``, one that
+    it refused ``PartnerRefused``; what became of the job is told to ``production.services.progress``.
+    """
+
+    def start(self, job: Any) -> None:
+        """Bring the job's print file to its printer and start it; asked twice, it starts once."""
+        ...
+
+    def pause(self, job: Any) -> None:
+        """Pause the printer."""
+        ...
+
+    def resume(self, job: Any) -> None:
+        """Go on after a pause."""
+        ...
+
+    def stop(self, job: Any) -> None:
+        """Stop the job for good."""
         ...

@@ -1,0 +1,72 @@
+"""What can be done in production; every surface calls these."""
+
+from production.services.clearing import PlateCount, clear_plate
+from production.services.dispatch import dispatch_job, dispatch_next
+from production.services.inspection import fail_inspection, pass_inspection
+from production.services.links import link
+from production.services.material import spread_grams
+from production.services.planning import (
+    PlanRequest,
+    cancel_production_order,
+    complete_production_order,
+    confirm_production_orders,
+    fail_production_order,
+    hold_production_order,
+    make_stock_order,
+    plan_production_orders,
+    queue_production_order,
+    release_production_order_hold,
+    requeue_missing_parts,
+    retry_production_order,
+)
+from production.services.progress import (
+    begin_job,
+    decide_job,
+    lose_job,
+    record_cancelled,
+    record_failed,
+    record_finished,
+    record_paused,
+    record_progress,
+    record_resumed,
+    request_cancel,
+    request_pause,
+    request_resume,
+    requeue_job,
+)
+
+__all__ = [
+    "PlanRequest",
+    "PlateCount",
+    "begin_job",
+    "cancel_production_order",
+    "clear_plate",
+    "complete_production_order",
+    "confirm_production_orders",
+    "decide_job",
+    "dispatch_job",
+    "dispatch_next",
+    "fail_inspection",
+    "fail_production_order",
+    "hold_production_order",
+    "link",
+    "lose_job",
+    "make_stock_order",
+    "pass_inspection",
+    "plan_production_orders",
+    "queue_production_order",
+    "record_cancelled",
+    "record_failed",
+    "record_finished",
+    "record_paused",
+    "record_progress",
+    "record_resumed",
+    "release_production_order_hold",
+    "request_cancel",
+    "request_pause",
+    "request_resume",
+    "requeue_job",
+    "requeue_missing_parts",
+    "retry_production_order",
+    "spread_grams",
+]

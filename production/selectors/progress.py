@@ -1,0 +1,108 @@
+"""How far production orders are, counted from what lies and lay on their plates."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from production.models import PrintJob, PrintJobPart, ProductionOrder
+
+#: In these a job's parts are still expected to come.
+_COMING = (
+    PrintJob.Status.QUEUED,
+    PrintJob.Status.SENT,
+    PrintJob.Status.PRINTING,
+    PrintJob.Status.PAUSED,
+    PrintJob.Status.UNKNOWN,
+)
+_ENDED = (PrintJob.Status.FINISHED, PrintJob.Status.FAILED, PrintJob.Status.CANCELLED)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Complete units of an order: wanted, printed (the machine says so), good (a person says so), scrapped parts."""
+
+    total: int
+    printed: int
+    good: int
+    scrapped: int
+    missing: int
+
+
+@dataclass
+class PlateCounts:
+    """Parts of one plate of one order, over all its jobs."""
+
+    good: int = 0
+    scrap: int = 0
+    #: Printed by the machine, counted or not.
+    printed: int = 0
+    #: On jobs that are waiting, running, or over but not counted.
+    expected: int = 0
+
+
+def count_plates(production_order_ids: Iterable[int]) -> dict[int, dict[int, PlateCounts]]:
+    """Return the counts by order and plate in one query."""
+    rows = (
+        PrintJobPart.objects.filter(production_order__in=list(production_order_ids), job__deleted_at__isnull=True)
+        .values_list(
+            "production_order_id",
+            "job__plate_id",
+            "job__status",
+            "job__cleared_at",
+            "job__started_at",
+            "planned",
+            "good",
+            "scrap",
+        )
+        .order_by()
+    )
+    counts: dict[int, dict[int, PlateCounts]] = defaultdict(lambda: defaultdict(PlateCounts))
+    for order_id, plate_id, status, cleared_at, started_at, planned, good, scrap in rows:
+        plate = counts[order_id][plate_id]
+        plate.good += good
+        plate.scrap += scrap
+        if status == PrintJob.Status.FINISHED:
+            plate.printed += planned
+        uncounted = status in _ENDED and started_at is not None and cleared_at is None
+        if status in _COMING or uncounted:
+            plate.expected += planned
+    return counts
+
+
+def good_units(plates: dict[int, PlateCounts]) -> int:
+    """Return how many whole units the plates' good parts make: the least of them."""
+    return min((plate.good for plate in plates.values()), default=0)
+
+
+def missing_by_plate(
+    order: ProductionOrder, plates: dict[int, PlateCounts], plate_ids: Iterable[int]
+) -> dict[int, int]:
+    """Return how many parts of each plate are owed and not expected from any job; only plates that lack some."""
+    owed = {}
+    for plate_id in plate_ids:
+        counts = plates.get(plate_id, PlateCounts())
+        missing = order.quantity - counts.good - counts.expected
+        if missing > 0:
+            owed[plate_id] = missing
+    return owed
+
+
+def order_progress(production_order_ids: Iterable[int]) -> dict[int, Progress]:
+    """Return the progress of each order in two queries."""
+    ids = list(production_order_ids)
+    counts = count_plates(ids)
+    orders = ProductionOrder.objects.filter(pk__in=ids).values_list(
+        "pk", "quantity", "quantity_completed", "quantity_scrapped"
+    )
+    return {
+        pk: Progress(
+            total=quantity,
+            printed=min((plate.printed for plate in counts[pk].values()), default=0) if pk in counts else 0,
+            good=good,
+            scrapped=scrapped,
+            missing=max(quantity - good, 0),
+        )
+        for pk, quantity, good, scrapped in orders
+    }

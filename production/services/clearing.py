@@ -1,0 +1,166 @@
+"""A person empties a plate and says what is good: the one way in which printed parts become stock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.utils import timezone
+
+from blb3d.accounts.models import User
+from blb3d.core.errors import InvalidTransition, InvalidValue
+from blb3d.core.numbering import next_numbers
+from blb3d.core.outbox import emit
+from blb3d.core.units import round_quantity
+from blb3d.core.verbs import verb
+from inventory.models import BOMLine, Product, Reference
+from inventory.services import Use, consume
+from production.errors import AlreadyCleared, WrongCounts
+from production.lifecycles import PRODUCTION_ORDER
+from production.models import PrintJob, PrintJobFilament, PrintJobPart, ProductionOrder
+from production.selectors.fleet import PRINTABLE
+from production.selectors.progress import count_plates, missing_by_plate
+from production.services.making import PlannedJob, lock_job, make_jobs, recount
+from production.services.material import record_uses
+from production.services.output import draw_serial_numbers, put_on_shelf
+from production.services.planning import per_unit, settle
+
+Status = PrintJob.Status
+
+
+@dataclass(frozen=True)
+class PlateCount:
+    """What became of one production order's parts on a plate; ``reason`` is why some are scrap."""
+
+    production_order_id: int
+    good: int
+    scrap: int = 0
+    reason: str = ""
+
+
+@verb
+def clear_plate(job: PrintJob, counts: Sequence[PlateCount], *, actor: User, requeue_missing: bool = True) -> PrintJob:
+    """Count the parts of a job that is over and give its printer free.
+
+    Good parts that make whole units (the least over a product's plates) become stock, kept for whoever the order is
+    for, with serial numbers where the product has them; their other components are taken by bill of materials. Parts
+    that are missing come back in one new job, unless other jobs bring them. An order with every part good completes.
+
+    Raises:
+        InvalidTransition: the job is not over.
+        AlreadyCleared: it was counted before.
+        WrongCounts: an order that was not on the plate, more parts than were, or parts of a job that never began.
+    """
+    parts = {part.production_order_id: part for part in job.parts.select_related("production_order__product")}
+    _check(job, parts, counts)
+    good = sum(count.good for count in counts)
+    serialized = sum(
+        count.good for count in counts if parts[count.production_order_id].production_order.product.is_serialized
+    )
+    serials = draw_serial_numbers(serialized)
+    is_short = requeue_missing and good < sum(part.planned for part in parts.values())
+    numbers = next_numbers("PJ", int(is_short))
+
+    orders = lock_job(job)
+    if job.status not in (Status.FINISHED, Status.FAILED, Status.CANCELLED):
+        raise InvalidTransition(
+            f"{job.code} is {job.get_status_display()}: its plate cannot be cleared.", details={"status": job.status}
+        )
+    if job.cleared_at is not None:
+        raise AlreadyCleared(details={"job": job.code, "cleared_at": job.cleared_at.isoformat()})
+    if good and job.started_at is None:
+        raise WrongCounts(f"{job.code} never began.", details={"job": job.code})
+    _count(job, parts, counts, actor=actor)
+    if is_short:
+        _requeue(job, list(parts.values()), orders, numbers)
+    for order in orders:
+        _take_in(order, job, serials, actor=actor)
+    emit(
+        "production.plate_cleared",
+        f"production.printjob:{job.pk}",
+        id=job.pk,
+        number=job.code,
+        printer_id=job.printer_id,
+        production_order_ids=[order.pk for order in orders],
+    )
+    return job
+
+
+def _check(job: PrintJob, parts: dict[int, PrintJobPart], counts: Sequence[PlateCount]) -> None:
+    named = [count.production_order_id for count in counts]
+    unknown = sorted(set(named) - set(parts))
+    if unknown or len(named) != len(set(named)):
+        raise WrongCounts(
+            "The counts name each production order of the plate once.",
+            details={"unknown": unknown, "on_plate": sorted(parts)},
+        )
+    for count in counts:
+        if count.good < 0 or count.scrap < 0:
+            raise InvalidValue("Counts must not be negative.", details={"order": count.production_order_id})
+        planned = parts[count.production_order_id].planned
+        if count.good + count.scrap > planned:
+            raise WrongCounts(
+                f"{job.code} held {planned} parts, {count.good + count.scrap} were counted.",
+                details={"production_order_id": count.production_order_id, "planned": planned},
+            )
+
+
+def _count(job: PrintJob, parts: dict[int, PrintJobPart], counts: Sequence[PlateCount], *, actor: User) -> None:
+    for count in counts:
+        part = parts[count.production_order_id]
+        part.good, part.scrap, part.scrap_reason = count.good, count.scrap, count.reason[:200]
+    PrintJobPart.objects.bulk_update(parts.values(), ["good", "scrap", "scrap_reason"])
+    job.cleared_at, job.cleared_by = timezone.now(), actor
+    job.save()
+
+
+def _requeue(
+    job: PrintJob, parts: Sequence[PrintJobPart], orders: Sequence[ProductionOrder], numbers: Sequence[str]
+) -> None:
+    """Make one job of what this one owes and no other brings."""
+    counts = count_plates(order.pk for order in orders)
+    by_order = {part.production_order_id: part for part in parts}
+    again = []
+    for order in orders:
+        if order.status not in PRINTABLE:
+            continue
+        part = by_order[order.pk]
+        owed = missing_by_plate(order, counts[order.pk], [job.plate_id]).get(job.plate_id, 0)
+        number = min(part.planned - part.good, owed)
+        if number > 0:
+            again.append((order, number))
+    if again:
+        make_jobs([PlannedJob(job.plate, tuple(again), retry_of=job)], numbers)
+
+
+def _take_in(order: ProductionOrder, job: PrintJob, serials: list[str], *, actor: User) -> None:
+    """Bring an order's counters to what was counted; whole new units go on the shelf, and a whole order completes."""
+    before = order.quantity_completed
+    recount(order)
+    now, scrapped = order.quantity_completed, order.quantity_scrapped
+    if now > before:
+        _backflush(order, job, now - before, actor=actor)
+        put_on_shelf(order, job, before, now, serials, actor=actor)
+    if order.quantity_missing or order.status not in PRINTABLE:
+        order.save()
+        return
+    with PRODUCTION_ORDER.step(order, "complete", actor=actor) as move:
+        order.quantity_completed, order.quantity_scrapped = now, scrapped
+        settle(move, actor=actor)
+
+
+def _backflush(order: ProductionOrder, job: PrintJob, units: int, *, actor: User) -> None:
+    """Take the components that no printer books: all but filament, which jobs book by the gram."""
+    lines = BOMLine.objects.filter(bom=order.bom_id).exclude(component__category=Product.Category.SERVICE)
+    if PrintJobFilament.objects.filter(job__production_order=order).exists():
+        lines = lines.exclude(component__category=Product.Category.MATERIAL)
+    uses = []
+    for line in lines.order_by("id"):
+        quantity = round_quantity(per_unit(line) * units)
+        if quantity > 0:
+            holder = (Reference.PRODUCTION_ORDER, order.pk)
+            uses.append(Use(line.component_id, quantity, Reference.PRODUCTION_ORDER, order.pk, holder=holder))
+    if not uses:
+        return
+    taken = consume(uses, actor=actor)
+    record_uses([(None, order.pk, row) for row in taken], job=job, booked={}, actor=actor)

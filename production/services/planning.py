@@ -1,0 +1,343 @@
+"""Production orders from plan to end: planned, confirmed (material reserved), queued (jobs made), closed."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from django.utils import timezone
+
+from blb3d.accounts.models import User
+from blb3d.core.documents import insert_documents
+from blb3d.core.errors import InvalidTransition, InvalidValue, ReasonRequired
+from blb3d.core.lifecycle import Move
+from blb3d.core.money import round_money
+from blb3d.core.numbering import next_numbers
+from blb3d.core.units import round_quantity
+from blb3d.core.verbs import verb
+from inventory.models import BOM, BOMLine, Product, Reference
+from inventory.services import Need, Shortage, release_reservations, reserve
+from production.errors import NoPlates, NoPrintFile, NotMakeable
+from production.lifecycles import PRODUCTION_ORDER
+from production.models import Demand, PrintJob, PrintJobPart, ProductionAnalytics, ProductionOrder, TraceLink
+from production.selectors.waiting import plates_without_file
+from production.services.links import link
+from production.services.making import active_plates, jobs_owed, lock_order, make_jobs, withdraw_queued_jobs
+from production.services.progress import request_cancel
+
+if TYPE_CHECKING:
+    from django.db.models import Model
+
+Status = ProductionOrder.Status
+
+
+@dataclass(frozen=True)
+class PlanRequest:
+    """Something to be made, and for whom.
+
+    ``demand_reference`` is (reference type, id) of the document that waits for it, ``demand_label`` what people call
+    that; without a reference the parts are for the shelf.
+    """
+
+    product: Product
+    quantity: int
+    source_type: str = ProductionOrder.Source.MANUAL
+    sales_order: Model | None = None
+    sales_order_line: Model | None = None
+    quote: Model | None = None
+    priority: int = ProductionOrder.Priority.NORMAL
+    due_date: datetime.date | None = None
+    demand_label: str = ""
+    demand_reference: tuple[str, int] | None = None
+    notes: str = ""
+
+
+@verb
+def plan_production_orders(requests: Sequence[PlanRequest], *, actor: User) -> list[ProductionOrder]:
+    """Make one draft production order per request, in a constant number of statements; material planning sees it.
+
+    Raises:
+        NotMakeable: a product is inactive or has no active bill of materials; ``details["products"]`` names them.
+        InvalidValue: a quantity is not above 0 or a priority is unknown.
+    """
+    for request in requests:
+        if request.quantity < 1:
+            raise InvalidValue("The quantity must be at least 1.", details={"field": "quantity"})
+        if request.priority not in ProductionOrder.Priority:
+            raise InvalidValue("The priority goes from 1 (low) to 4 (urgent).", details={"field": "priority"})
+    boms = dict(
+        BOM.objects.filter(
+            product__in={request.product.pk for request in requests},
+            is_active=True,
+            product__is_active=True,
+            product__deleted_at__isnull=True,
+        ).values_list("product_id", "pk")
+    )
+    unmakeable = sorted({request.product.sku for request in requests if request.product.pk not in boms})
+    if unmakeable:
+        raise NotMakeable(f"{', '.join(unmakeable)}: {NotMakeable.message}", details={"products": unmakeable})
+    orders = insert_documents(
+        [
+            ProductionOrder(
+                code=code,
+                product=request.product,
+                bom_id=boms[request.product.pk],
+                quantity=request.quantity,
+                source_type=request.source_type,
+                sales_order=request.sales_order,
+                sales_order_line=request.sales_order_line,
+                quote=request.quote,
+                priority=request.priority,
+                due_date=request.due_date,
+                notes=request.notes,
+            )
+            for code, request in zip(next_numbers("PO", len(requests)), requests, strict=True)
+        ],
+        natural_key="code",
+    )
+    planned = list(zip(orders, requests, strict=True))
+    Demand.objects.bulk_create(
+        Demand(
+            production_order=order,
+            quantity=request.quantity,
+            due_date=request.due_date,
+            reference_type=request.demand_reference[0],
+            reference_id=request.demand_reference[1],
+            label=request.demand_label[:200],
+        )
+        for order, request in planned
+        if request.demand_reference
+    )
+    node = TraceLink.Node
+    link(
+        ((node.PRODUCTION_ORDER, order.pk), (node.SALES_ORDER, request.sales_order.pk))
+        for order, request in planned
+        if request.sales_order is not None
+    )
+    return orders
+
+
+@verb
+def make_stock_order(
+    product: Product,
+    *,
+    quantity: int,
+    priority: int = ProductionOrder.Priority.NORMAL,
+    due_date: datetime.date | None = None,
+    notes: str = "",
+    actor: User,
+) -> ProductionOrder:
+    """Plan a production order for the shelf; see :func:`plan_production_orders` for what is refused."""
+    request = PlanRequest(
+        product, quantity, ProductionOrder.Source.STOCK, priority=priority, due_date=due_date, notes=notes
+    )
+    return plan_production_orders([request], actor=actor)[0]
+
+
+@verb
+def confirm_production_orders(orders: Sequence[ProductionOrder], *, actor: User, reason: str = "") -> list[Shortage]:
+    """Confirm drafts and reserve their material by bill of materials, in a constant number of statements.
+
+    Returns what could not be reserved in full; the orders are confirmed all the same and wait for it.
+
+    Raises:
+        InvalidTransition: one of them is not a draft; none is confirmed then.
+    """
+    with PRODUCTION_ORDER.step_many(orders, "confirm", actor=actor, reason=reason) as move:
+        move.set(confirmed_at=timezone.now())
+    return _reserve(move.documents, actor=actor)
+
+
+def per_unit(line: BOMLine) -> Decimal:
+    """Return how much of a component one unit takes with its planned scrap, in the component's stock unit."""
+    return line.quantity * (1 + line.scrap_percent / 100)
+
+
+def _reserve(orders: Sequence[ProductionOrder], *, actor: User) -> list[Shortage]:
+    """Reserve what the orders' missing units need; what they hold already counts."""
+    lines: dict[int, list[BOMLine]] = {}
+    rows = BOMLine.objects.filter(bom__in={order.bom_id for order in orders}).exclude(
+        component__category=Product.Category.SERVICE
+    )
+    for line in rows.order_by("id"):
+        lines.setdefault(line.bom_id, []).append(line)
+    needs = []
+    for order in orders:
+        for line in lines.get(order.bom_id, []):
+            quantity = round_quantity(per_unit(line) * order.quantity_missing)
+            if quantity > 0:
+                needs.append(Need(line.component_id, quantity, Reference.PRODUCTION_ORDER, order.pk))
+    return reserve(needs, actor=actor) if needs else []
+
+
+@verb
+def queue_production_order(order: ProductionOrder, *, actor: User) -> list[PrintJob]:
+    """Make the print jobs of a confirmed order, plate by plate.
+
+    Raises:
+        NoPlates: the product is not printed.
+        NoPrintFile: a plate has no released print file; ``details["plates"]`` names them.
+        InvalidTransition: the order is not confirmed.
+    """
+    plates = active_plates(order)
+    if not plates:
+        raise NoPlates(details={"product_id": order.product_id})
+    without_file = plates_without_file([order.product_id]).get(order.product_id, [])
+    if without_file:
+        raise NoPrintFile(
+            f"{order.code}: no print file for plate {', '.join(str(plate.plate_number) for plate in without_file)}.",
+            details={"plates": [plate.pk for plate in without_file], "product_id": order.product_id},
+        )
+    numbers = next_numbers("PJ", len(jobs_owed(order, plates)))
+    with PRODUCTION_ORDER.step(order, "queue", actor=actor):
+        return make_jobs(jobs_owed(order, plates), numbers)
+
+
+@verb
+def requeue_missing_parts(order: ProductionOrder, *, actor: User) -> list[PrintJob]:
+    """Make jobs for the parts of an order in work that are neither good nor expected from any job; none if all are.
+
+    Raises:
+        InvalidTransition: the order is not queued or printing.
+    """
+    plates = active_plates(order)
+    numbers = next_numbers("PJ", len(jobs_owed(order, plates)))
+    lock_order(order)
+    if order.status not in (Status.QUEUED, Status.PRINTING):
+        raise InvalidTransition(
+            f"No jobs are made for an order that is {order.get_status_display()}.", details={"status": order.status}
+        )
+    return make_jobs(jobs_owed(order, plates), numbers)
+
+
+@verb
+def fail_production_order(order: ProductionOrder, *, actor: User, reason: str) -> ProductionOrder:
+    """Give an order up for now: jobs not sent yet are cancelled, its material stays reserved for a retry."""
+    with PRODUCTION_ORDER.step(order, "fail", actor=actor, reason=reason):
+        withdraw_queued_jobs(order, actor=actor, reason=reason)
+    return order
+
+
+@verb
+def retry_production_order(order: ProductionOrder, *, actor: User, reason: str = "") -> list[PrintJob]:
+    """Put a failed order back to work: jobs for its missing parts, material for them reserved again."""
+    plates = active_plates(order)
+    numbers = next_numbers("PJ", len(jobs_owed(order, plates)))
+    with PRODUCTION_ORDER.step(order, "retry", actor=actor, reason=reason):
+        jobs = make_jobs(jobs_owed(order, plates), numbers)
+    _reserve([order], actor=actor)
+    return jobs
+
+
+@verb
+def cancel_production_order(order: ProductionOrder, *, actor: User, reason: str) -> ProductionOrder:
+    """Cancel an order that does not print yet: its jobs end, its material is free again.
+
+    A job of this order alone that is on its way to a printer is asked to stop.
+    """
+    with PRODUCTION_ORDER.step(order, "cancel", actor=actor, reason=reason):
+        withdraw_queued_jobs(order, actor=actor, reason=reason)
+        sent = PrintJob.objects.filter(parts__production_order=order, status__in=PrintJob.ACTIVE)
+        for job in sent.order_by("id"):
+            if job.parts.count() == 1:
+                request_cancel(job, actor=actor, reason=reason)
+    release_reservations(Reference.PRODUCTION_ORDER, [order.pk], actor=actor)
+    return order
+
+
+@verb
+def hold_production_order(order: ProductionOrder, *, actor: User, reason: str) -> ProductionOrder:
+    """Send no new job for this order until the hold is released; what prints goes on.
+
+    Raises:
+        InvalidTransition: the order is over.
+        ReasonRequired: no reason was given.
+    """
+    if not reason.strip():
+        raise ReasonRequired(details={"step": "hold"})
+    lock_order(order)
+    if order.status not in ProductionOrder.OPEN:
+        raise InvalidTransition(
+            f"An order that is {order.get_status_display()} cannot be held.", details={"status": order.status}
+        )
+    order.is_held, order.hold_reason = True, reason[:500]
+    order.save()
+    return order
+
+
+@verb
+def release_production_order_hold(order: ProductionOrder, *, actor: User, reason: str = "") -> ProductionOrder:
+    """Let jobs of this order be sent again; nothing happens when it is not held."""
+    lock_order(order)
+    if order.is_held:
+        order.is_held, order.hold_reason = False, ""
+        order.save()
+    return order
+
+
+@verb
+def complete_production_order(order: ProductionOrder, *, actor: User, reason: str = "") -> ProductionOrder:
+    """Close an order: jobs not sent yet are cancelled, what it still holds of material is free again.
+
+    Raises:
+        ReasonRequired: parts are missing and nobody says why the order is closed short.
+        InvalidTransition: the order is not queued or printing.
+    """
+    with PRODUCTION_ORDER.step(order, "complete", actor=actor, reason=reason) as move:
+        if order.quantity_missing and not reason.strip():
+            raise ReasonRequired(
+                f"{order.quantity_missing} parts are missing: please say why the order is closed short.",
+                details={"missing": order.quantity_missing},
+            )
+        settle(move, actor=actor)
+    return order
+
+
+def settle(move: Move[ProductionOrder], *, actor: User) -> None:
+    """Do what the end of an order brings, inside its step: jobs, reservations, analytics."""
+    order = move.document
+    order.completed_at = timezone.now()
+    order.closed_short = order.quantity_missing > 0
+    move.payload["closed_short"] = order.closed_short
+    withdraw_queued_jobs(order, actor=actor, reason=f"{order.code} is complete")
+    release_reservations(Reference.PRODUCTION_ORDER, [order.pk], actor=actor)
+    _record_analytics(order)
+
+
+def _record_analytics(order: ProductionOrder) -> None:
+    """Compare estimate and reality over the order's share of its jobs.
+
+    Accuracy is 100 % less the error in percent of the real time, and not below 0; waste is the filament that did not
+    become good parts.
+    """
+    parts = list(
+        PrintJobPart.objects.filter(job__parts__production_order=order, job__started_at__isnull=False).select_related(
+            "job"
+        )
+    )
+    on_plate: dict[int, int] = {}
+    for part in parts:
+        on_plate[part.job_id] = on_plate.get(part.job_id, 0) + part.planned
+    estimated = actual = waste = Decimal(0)
+    rework = 0
+    for part in parts:
+        if part.production_order_id != order.pk:
+            continue
+        job, share = part.job, Decimal(part.planned) / on_plate[part.job_id]
+        if job.status == PrintJob.Status.FINISHED and job.actual_time_minutes is not None:
+            estimated += job.estimated_time_minutes * share
+            actual += job.actual_time_minutes * share
+        waste += (job.material_grams_used or 0) * share * (part.planned - part.good) / part.planned
+        rework += job.retry_of_id is not None
+    accuracy = max(100 - abs(actual - estimated) / actual * 100, Decimal(0)) if actual else None
+    ProductionAnalytics.objects.create(
+        production_order=order,
+        estimated_time_minutes=round_money(estimated),
+        actual_time_minutes=round_money(actual),
+        accuracy_percent=None if accuracy is None else round_money(accuracy),
+        material_waste_grams=round_quantity(waste),
+        rework_count=rework,
+    )

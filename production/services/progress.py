@@ -1,0 +1,316 @@
+"""What the machine says about a job, taken into the books: each report once, however often it comes.
+
+A repeated report of the same end changes nothing except figures it now gives; a report of a different end is refused.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from decimal import Decimal
+
+from django.utils import timezone
+
+from blb3d.accounts.models import User
+from blb3d.core.errors import InvalidTransition, InvalidValue
+from blb3d.core.lifecycle import Move
+from blb3d.core.money import round_money
+from blb3d.core.outbox import emit
+from blb3d.core.verbs import verb
+from production.lifecycles import PRINT_JOB, PRODUCTION_ORDER
+from production.models import PrintJob, PrintJobFilament, ProductionOrder, TraceLink
+from production.services.links import link
+from production.services.making import lock_job
+from production.services.material import book_use, planned_grams
+
+Status = PrintJob.Status
+Node = TraceLink.Node
+
+
+@verb
+def begin_job(job: PrintJob, *, actor: User, at: datetime.datetime | None = None) -> PrintJob:
+    """Note that the machine prints the job now; its production orders start with their first job."""
+    orders = lock_job(job)
+    if job.status in (Status.PRINTING, Status.PAUSED):
+        return job
+    with PRINT_JOB.step(job, "begin", actor=actor) as move:
+        _start(job, orders, at=at or timezone.now(), actor=actor)
+        move.payload["production_order_ids"] = [order.pk for order in orders]
+    return job
+
+
+def _start(job: PrintJob, orders: list[ProductionOrder], *, at: datetime.datetime, actor: User) -> None:
+    """Give the job its start, its orders theirs, and the trace its edges; the caller saves the job."""
+    job.started_at = at
+    first = [order for order in orders if order.status == ProductionOrder.Status.QUEUED]
+    with PRODUCTION_ORDER.step_many(first, "start", actor=actor) as start:
+        start.set(started_at=at)
+    edges = [((Node.PRINT_JOB, job.pk), (Node.PRODUCTION_ORDER, order.pk)) for order in orders]
+    if job.printer_id is not None:
+        edges.append(((Node.PRINTER, job.printer_id), (Node.PRINT_JOB, job.pk)))
+    link(edges)
+
+
+@verb
+def record_progress(
+    job: PrintJob,
+    *,
+    percent: Decimal | int,
+    layer: int = 0,
+    total_layers: int = 0,
+    remaining_minutes: int | None = None,
+    actor: User,
+) -> PrintJob:
+    """Note how far a running job is (0 to 100 %); news of a job that is not running is old and ignored."""
+    percent = min(max(Decimal(percent), Decimal(0)), Decimal(100))
+    values = {
+        "progress_percent": round_money(percent),
+        "current_layer": max(layer, 0),
+        "total_layers": max(total_layers, 0),
+        "remaining_minutes": remaining_minutes if remaining_minutes is None else max(remaining_minutes, 0),
+    }
+    running = PrintJob.objects.filter(pk=job.pk, status__in=(Status.PRINTING, Status.PAUSED))
+    if running.update(**values):
+        for name, value in values.items():
+            setattr(job, name, value)
+    return job
+
+
+@verb
+def record_paused(job: PrintJob, *, actor: User, reason: str = "") -> PrintJob:
+    """Note that the machine paused; ``reason`` is what it says about why."""
+    lock_job(job)
+    if job.status != Status.PAUSED:
+        with PRINT_JOB.step(job, "pause", actor=actor, reason=reason):
+            job.error_text = reason[:500]
+    return job
+
+
+@verb
+def record_resumed(job: PrintJob, *, actor: User) -> PrintJob:
+    """Note that the machine went on after a pause."""
+    lock_job(job)
+    if job.status != Status.PRINTING:
+        with PRINT_JOB.step(job, "resume", actor=actor):
+            job.error_text = ""
+    return job
+
+
+@verb
+def record_finished(
+    job: PrintJob,
+    *,
+    actor: User,
+    at: datetime.datetime | None = None,
+    minutes: Decimal | None = None,
+    grams: Mapping[int, Decimal] | None = None,
+    inferred: bool = False,
+    reason: str = "",
+) -> PrintJob:
+    """Note that the machine is through with the job: material is booked, the plate waits for a person.
+
+    ``grams`` by filament position and ``minutes`` are what the machine or the print suite measured; without them the
+    plan is booked, and the time between start and end. Told again, better figures correct the first ones.
+
+    Raises:
+        InvalidTransition: the job ended otherwise, or was never sent.
+        InvalidValue: minutes or grams are negative, or for a filament the job does not have.
+    """
+    if minutes is not None and (not minutes.is_finite() or minutes < 0):
+        raise InvalidValue("The minutes must not be negative.", details={"minutes": str(minutes)})
+    orders = lock_job(job)
+    if job.status == Status.FINISHED:
+        return _correct(job, minutes=minutes, grams=grams, actor=actor)
+    at = at or timezone.now()
+    with PRINT_JOB.step(job, "finish", actor=actor, reason=reason) as move:
+        if job.started_at is None:
+            _start(job, orders, at=job.sent_at or at, actor=actor)
+        job.finished_at = at
+        job.actual_time_minutes = round_money(_minutes(job, at) if minutes is None else minutes)
+        job.progress_percent, job.remaining_minutes = Decimal(100), 0
+        job.end_inferred = inferred
+        book_use(job, {**planned_grams(job, Decimal(1)), **(grams or {})}, actor=actor)
+        move.payload["production_order_ids"] = [order.pk for order in orders]
+    return job
+
+
+def _correct(job: PrintJob, *, minutes: Decimal | None, grams: Mapping[int, Decimal] | None, actor: User) -> PrintJob:
+    before = (job.actual_time_minutes, job.material_grams_used)
+    if grams:
+        book_use(job, grams, actor=actor)
+    if minutes is not None:
+        job.actual_time_minutes = round_money(minutes)
+    if (job.actual_time_minutes, job.material_grams_used) != before:
+        job.save()
+    return job
+
+
+def _minutes(job: PrintJob, end: datetime.datetime) -> Decimal:
+    if job.started_at is None:
+        return Decimal(0)
+    return Decimal(max((end - job.started_at).total_seconds(), 0)) / 60
+
+
+@verb
+def record_failed(
+    job: PrintJob,
+    *,
+    actor: User,
+    code: str,
+    text: str,
+    progress_percent: Decimal | int | None = None,
+    at: datetime.datetime | None = None,
+) -> PrintJob:
+    """Note that the job failed; what it used up to its progress is booked, and its plate waits for a person.
+
+    Raises:
+        InvalidTransition: the job ended otherwise, or was never sent.
+    """
+    lock_job(job)
+    if job.status == Status.FAILED:
+        return job
+    with PRINT_JOB.step(job, "fail", actor=actor, reason=text or code or "The printer gave no reason") as move:
+        job.error_code, job.error_text = code[:40], text[:500]
+        _ended_early(move, progress_percent, at, actor=actor)
+    return job
+
+
+@verb
+def record_cancelled(
+    job: PrintJob,
+    *,
+    actor: User,
+    reason: str,
+    progress_percent: Decimal | int | None = None,
+    at: datetime.datetime | None = None,
+) -> PrintJob:
+    """Note that the job was cancelled, at the machine or by us; see :func:`record_failed`.
+
+    Raises:
+        InvalidTransition: the job ended otherwise.
+        ReasonRequired: no reason was given.
+    """
+    lock_job(job)
+    if job.status == Status.CANCELLED:
+        return job
+    with PRINT_JOB.step(job, "cancel", actor=actor, reason=reason) as move:
+        _ended_early(move, progress_percent, at, actor=actor)
+    return job
+
+
+def _ended_early(
+    move: Move[PrintJob], progress_percent: Decimal | int | None, at: datetime.datetime | None, *, actor: User
+) -> None:
+    job = move.document
+    job.finished_at = at or timezone.now()
+    job.remaining_minutes = None
+    if job.started_at is None:
+        return
+    if progress_percent is not None:
+        job.progress_percent = round_money(min(max(Decimal(progress_percent), Decimal(0)), Decimal(100)))
+    job.actual_time_minutes = round_money(_minutes(job, job.finished_at))
+    book_use(job, planned_grams(job, job.progress_percent / 100), actor=actor)
+
+
+@verb
+def requeue_job(job: PrintJob, *, actor: User, reason: str) -> PrintJob:
+    """Put a sent job that never began back into the queue and give its printer free.
+
+    Raises:
+        InvalidTransition: the job began, or was not sent.
+    """
+    lock_job(job)
+    if job.status == Status.QUEUED:
+        return job
+    with PRINT_JOB.step(job, "requeue", actor=actor, reason=reason):
+        job.printer = job.print_file = job.sent_at = job.cancel_requested_at = None
+        job.submission_id = job.subtask_name = ""
+        job.error_text = reason[:500]
+        PrintJobFilament.objects.filter(job=job).update(tray=None, spool=None)
+    return job
+
+
+@verb
+def lose_job(job: PrintJob, *, actor: User, reason: str) -> PrintJob:
+    """Note that nobody saw how the job ended: it keeps its printer until a person decides."""
+    lock_job(job)
+    if job.status != Status.UNKNOWN:
+        with PRINT_JOB.step(job, "lose", actor=actor, reason=reason):
+            job.error_text = reason[:500]
+    return job
+
+
+@verb
+def decide_job(job: PrintJob, *, outcome: str, actor: User, reason: str) -> PrintJob:
+    """Say how a job ended that nobody saw end: ``finished``, ``failed`` or ``cancelled``.
+
+    Raises:
+        InvalidTransition: the end is known, or the job goes on.
+        InvalidValue: the outcome is none of the three.
+    """
+    orders = lock_job(job)
+    if job.status != Status.UNKNOWN:
+        raise InvalidTransition(
+            "Only a job whose end was not seen is decided upon.", details={"step": "decide", "status": job.status}
+        )
+    if job.started_at is None:
+        # A person has seen it on the plate, so it counts as begun when it was sent.
+        _start(job, orders, at=job.sent_at or timezone.now(), actor=actor)
+        job.save()
+    match outcome:
+        case Status.FINISHED:
+            return record_finished(job, actor=actor, inferred=True, reason=reason)
+        case Status.FAILED:
+            return record_failed(job, actor=actor, code="", text=reason)
+        case Status.CANCELLED:
+            return record_cancelled(job, actor=actor, reason=reason)
+    raise InvalidValue("A job ends finished, failed or cancelled.", details={"outcome": outcome})
+
+
+@verb
+def request_pause(job: PrintJob, *, actor: User, reason: str = "") -> PrintJob:
+    """Ask for the printing job to be paused; it is when the machine says so."""
+    lock_job(job)
+    return _request(job, "pause", "pause")
+
+
+@verb
+def request_resume(job: PrintJob, *, actor: User, reason: str = "") -> PrintJob:
+    """Ask for the paused job to go on; it does when the machine says so."""
+    lock_job(job)
+    return _request(job, "resume", "resume")
+
+
+@verb
+def request_cancel(job: PrintJob, *, actor: User, reason: str = "") -> PrintJob:
+    """Cancel a job: at once while it waits in the queue, else the machine is asked to stop.
+
+    Raises:
+        InvalidTransition: the job is over.
+        ReasonRequired: the job is cancelled at once and no reason was given.
+    """
+    lock_job(job)
+    if job.status == Status.QUEUED:
+        return record_cancelled(job, actor=actor, reason=reason)
+    return _request(job, "cancel", "stop")
+
+
+def _request(job: PrintJob, step: str, command: str) -> PrintJob:
+    allowed = [legal.name for legal in PRINT_JOB.legal(job.status)]
+    if step not in allowed:
+        raise InvalidTransition(
+            f"{step} is not possible from {job.status}.",
+            details={"step": step, "status": job.status, "allowed": allowed, "id": job.pk},
+        )
+    if command == "stop" and job.cancel_requested_at is None:
+        job.cancel_requested_at = timezone.now()
+        job.save()
+    emit(
+        "production.job_command_requested",
+        f"production.printjob:{job.pk}",
+        id=job.pk,
+        number=job.code,
+        command=command,
+        printer_id=job.printer_id,
+    )
+    return job
