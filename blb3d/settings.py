@@ -8,6 +8,7 @@ from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from blb3d import env
 from blb3d.core.logging import logging_config
 from blb3d.databases import database_config
+from blb3d.unfold import UNFOLD as UNFOLD
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -299,13 +300,6 @@ SPECTACULAR_SETTINGS = {
 }
 
 # --- Admin and history ------------------------------------------------------------------------------------------------
-UNFOLD = {
-    "SITE_TITLE": "BLB3D ERP",
-    "SITE_HEADER": "BLB3D ERP",
-    "SITE_SYMBOL": "deployed_code",
-    "SHOW_HISTORY": True,
-    "SHOW_VIEW_ON_SITE": False,
-}
 SIMPLE_HISTORY_HISTORY_CHANGE_REASON_USE_TEXT_FIELD = False
 
 # --- Logging ----------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from blb3d.core.admin.documents import (
 from blb3d.core.admin.inlines import DocumentInline, ReadOnlyInline
 from blb3d.core.admin.keys import AutocompleteKeys, key_choice
 from blb3d.core.admin.verbs import AdminVerb, VerbForm
+from blb3d.core.admin.work import WorkAdmin, replay_verb
 
 __all__ = [
     "AdminVerb",
@@ -22,9 +23,11 @@ __all__ = [
     "LedgerAdmin",
     "ReadOnlyInline",
     "VerbForm",
+    "WorkAdmin",
     "chip_column",
     "key_choice",
     "money_column",
     "number_column",
+    "replay_verb",
     "status_chip",
 ]

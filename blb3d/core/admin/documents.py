@@ -138,6 +138,8 @@ class ConsoleAdmin(AutocompleteKeys, ModelAdmin):
     related_documents: ClassVar[Sequence[str]] = ()
     #: Relations that methods in ``list_display`` read.
     list_related: ClassVar[Sequence[str]] = ()
+    #: Lookups across relations by which other pages' links may filter the list.
+    list_lookups: ClassVar[Sequence[str]] = ()
 
     list_per_page = 50
     show_full_result_count = False
@@ -171,6 +173,10 @@ class ConsoleAdmin(AutocompleteKeys, ModelAdmin):
             if field.is_relation and (field.many_to_one or field.one_to_one):
                 names.append(relation or column)
         return tuple(dict.fromkeys(names))
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
+        """Allow what Django allows and what ``list_lookups`` names."""
+        return lookup in self.list_lookups or super().lookup_allowed(lookup, value, request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Refuse: nothing that was once written is deleted by hand."""
@@ -278,12 +284,11 @@ class ConsoleAdmin(AutocompleteKeys, ModelAdmin):
 
     def _related(self, request: HttpRequest, obj: Any) -> Iterable[RelatedGroup]:
         for name in self.related_documents:
-            field = self.model._meta.get_field(name)
-            model = field.related_model
-            target = self.admin_site._registry.get(model)  # type: ignore[arg-type]
+            field: Any = self.model._meta.get_field(name)
+            target = self.admin_site._registry.get(field.related_model)
             if target is None or not target.has_view_permission(request):
                 continue
-            opts = model._meta  # type: ignore[union-attr]
+            opts = field.related_model._meta
             prefix = f"{self.admin_site.name}:{opts.app_label}_{opts.model_name}"
             rows, more_url = [], ""
             if field.one_to_many or field.many_to_many:
@@ -556,7 +561,8 @@ class DocumentAdmin(SimpleHistoryAdmin, ConsoleAdmin):
         """Show an old version; putting it back would pass by every verb."""
         if request.method != "GET":
             raise PermissionDenied
-        helpers.AdminForm, helpers.Fieldline = AdminForm, Fieldline
+        # The console's own widgets for the form, as its base class does for a page.
+        vars(helpers).update(AdminForm=AdminForm, Fieldline=Fieldline)
         return super().history_form_view(request, object_id, version_id, extra_context)  # type: ignore[no-any-return]
 
 

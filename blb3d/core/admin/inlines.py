@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import TabularInline
 
@@ -15,6 +17,15 @@ class DocumentInline(AutocompleteKeys, TabularInline):
 
     extra = 0
     show_change_link = True
+    #: Relations that methods in ``fields`` read.
+    list_related: ClassVar[Sequence[str]] = ()
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the lines with their keys joined, so that a page costs the same however many there are."""
+        keys = [f.name for f in self.model._meta.fields if f.is_relation and f.name in (self.fields or ())]
+        related = dict.fromkeys((*keys, *self.list_related))
+        queryset: QuerySet[Any] = super().get_queryset(request)
+        return queryset.select_related(*related) if related else queryset
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Refuse: lines are closed by verbs. A plain table of settings may allow it in its own inline."""
