@@ -49,6 +49,8 @@ lint: $(DEV) ## style, types, layers, templates, migrations, written pages
 	$(BIN)/djlint templates --lint --quiet
 	$(MANAGE) makemigrations --check --dry-run
 	$(MANAGE) settings_reference --check
+	$(MANAGE) error_reference --check
+	$(MANAGE) lifecycle_reference --check
 
 fix: $(DEV) ## let the tools repair what they can
 	$(BIN)/ruff check --fix .
@@ -72,6 +74,8 @@ schema-check: $(DEV) ## fail when docs/openapi.yaml is out of date
 
 docs: $(DEV) ## write the pages that come from code
 	$(MANAGE) settings_reference
+	$(MANAGE) error_reference
+	$(MANAGE) lifecycle_reference
 
 migrations: $(DEV) ## make migrations for changed models
 	$(MANAGE) makemigrations

@@ -42,6 +42,8 @@ def _sqlite(address: str, base_dir: Path) -> dict[str, Any]:
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": name or ":memory:",
         # A writer that begins DEFERRED cannot wait for the lock it upgrades to and fails at once; IMMEDIATE waits.
+        # Opening a connection and its pragmas cost more than most queries.
+        "CONN_MAX_AGE": 60,
         "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 30, "init_command": "PRAGMA journal_mode=WAL;"},
     }
 

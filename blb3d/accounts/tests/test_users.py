@@ -1,7 +1,4 @@
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
-from django.db import connection, connections
 
 from blb3d.accounts.models import User
 from blb3d.accounts.tests.factories import PASSWORD, UserFactory
@@ -34,21 +31,6 @@ def test_a_system_user_is_made_once_and_nobody_can_log_in_as_it():
         False,
     )
     assert User.objects.count() == 1
-
-
-@pytest.mark.django_db(transaction=True)
-def test_threads_that_ask_at_once_get_the_same_system_user():
-    if connection.vendor == "sqlite":
-        pytest.skip("an SQLite database in memory belongs to one connection")
-
-    def ask(_: int) -> int:
-        try:
-            return User.objects.system("relay").pk
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(8) as pool:
-        assert len(set(pool.map(ask, range(16)))) == 1
 
 
 def test_passwords_are_hashed_with_argon2_in_production():

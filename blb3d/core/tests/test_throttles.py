@@ -35,7 +35,8 @@ def allowed(throttle_class, request, times):
 
 
 def test_a_rate_is_count_and_seconds():
-    assert [parse_rate(rate) for rate in ("10/min", "5/s", "7/hour", "1/d")] == [(10, 60), (5, 1), (7, 3600), (1, 86400)]
+    rates = [parse_rate(rate) for rate in ("10/min", "5/s", "7/hour", "1/d")]
+    assert rates == [(10, 60), (5, 1), (7, 3600), (1, 86400)]
 
 
 def test_the_limit_is_the_limit(settings, clock):

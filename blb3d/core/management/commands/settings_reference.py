@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
-from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-
+from blb3d.core.generated import GeneratedFiles
 from blb3d.env import GROUPS, INSECURE_SECRET, Setting
 
 
@@ -21,9 +16,9 @@ def markdown() -> str:
         "# Configuration",
         "",
         "Settings come from the process environment, then from a file `.env` beside `manage.py` (another with",
-        "`ENV_FILE`), then from the default. A secret may come from a file: `SECRET_KEY_FILE=/run/secrets/key`. A wrong",
-        "value stops the start and is named; the value itself is not printed. `manage.py settings_reference` writes this page and",
-        "`.env.example`.",
+        "`ENV_FILE`), then from the default. A secret may come from a file: `SECRET_KEY_FILE=/run/secrets/key`.",
+        "A wrong value stops the start and is named; the value itself is not printed. This page and `.env.example`",
+        "are written by `manage.py settings_reference`.",
     ]
     for group in GROUPS:
         lines += ["", f"## {group.title}", "", "| name | kind | default | meaning |", "|---|---|---|---|"]
@@ -54,24 +49,8 @@ def example() -> str:
     return "\n".join(lines) + "\n"
 
 
-FILES = {"docs/configuration.md": markdown, ".env.example": example}
+class Command(GeneratedFiles):
+    """Write docs/configuration.md and .env.example."""
 
-
-class Command(BaseCommand):
-    help = "Write docs/configuration.md and .env.example; with --check only tell whether they are up to date."
-    requires_system_checks: list[str] = []
-
-    def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--check", action="store_true", help="write nothing, fail when a file is out of date")
-
-    def handle(self, *args: Any, **options: Any) -> None:
-        for name, write in FILES.items():
-            path = Path(settings.BASE_DIR) / name
-            text = write()
-            if options["check"]:
-                if not path.exists() or path.read_text(encoding="utf-8") != text:
-                    raise CommandError(f"{name} is out of date: run manage.py settings_reference.")
-                continue
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8", newline="\n")
-            self.stdout.write(f"wrote {name}")
+    help = "Write docs/configuration.md and .env.example from the declarations in blb3d.env."
+    files = {"docs/configuration.md": markdown, ".env.example": example}
