@@ -1,5 +1,6 @@
 """What can be asked of inventory."""
 
+from inventory.selectors.catalogue import active_bom, materials_with_stock, products_for
 from inventory.selectors.materials import (
     MaterialCheck,
     active_materials,
@@ -15,13 +16,16 @@ __all__ = [
     "Difference",
     "LedgerReport",
     "MaterialCheck",
+    "active_bom",
     "active_materials",
     "available",
     "check_material",
     "choose_material",
     "default_location",
     "materials_in_stock",
+    "materials_with_stock",
     "price_of",
+    "products_for",
     "service_ids",
     "usable_balances",
     "verify_ledger",

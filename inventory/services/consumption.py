@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from blb3d.accounts.models import User
+from blb3d.core.documents import lock_documents
 from blb3d.core.outbox import Fact, emit_all
 from blb3d.core.units import positive_quantity
 from blb3d.core.verbs import verb
 from inventory.errors import InsufficientStock
-from inventory.models import Inventory, InventoryTransaction, Reference
+from inventory.models import Inventory, InventoryTransaction, Product, Reference
 from inventory.selectors.stock import service_ids
 from inventory.services.ledger import Holder, Kind, Movement, post_transactions
 from inventory.services.shelf import Shelf
@@ -95,6 +96,49 @@ def give_back(
             )
         )
     return post_transactions(movements, actor=actor)
+
+
+@verb
+def report_consumption(
+    product: Product, *, quantity: Decimal, reference_type: str, reference_id: int, actor: User
+) -> list[Consumed]:
+    """Book the total that a document has used of a product, as told; telling it again corrects and never adds.
+
+    What is booked for the document so far counts, whoever booked it: more is taken like any use, too much goes back to
+    the lots it came from, the latest first. Returns what this call took; nothing when it gave back or changed nothing.
+    """
+    told = positive_quantity(quantity)
+    # One report at a time: the sum below must still be true when the difference is booked.
+    lock_documents(Product.objects.filter(pk=product.pk))
+    booked = _booked(product, reference_type, reference_id)
+    difference = told - sum((row.quantity for row in booked), Decimal(0))
+    if difference > 0:
+        return consume([Use(product.pk, difference, reference_type, reference_id)], actor=actor)
+    too_much = -difference
+    back = []
+    for row in booked:
+        part = min(too_much, row.quantity)
+        if part > 0:
+            back.append(replace(row, quantity=part))
+            too_much -= part
+    give_back(back, reference_type=reference_type, reference_id=reference_id, reason="Corrected report", actor=actor)
+    return []
+
+
+def _booked(product: Product, reference_type: str, reference_id: int) -> list[Consumed]:
+    """Return what a document has consumed of a product by balance, less what it gave back, the latest first."""
+    rows = InventoryTransaction.objects.filter(
+        product=product,
+        reference_type=reference_type,
+        reference_id=reference_id,
+        transaction_type__in=(Kind.CONSUMPTION, Kind.RETURN),
+    ).order_by("id")
+    found: dict[tuple[int, int | None], Consumed] = {}
+    for row in rows:
+        key = (row.location_id, row.lot_id)
+        before = found.pop(key, Consumed(row.product_id, row.lot_id, row.location_id, Decimal(0), row.unit_cost))
+        found[key] = replace(before, quantity=before.quantity - row.on_hand_change, unit_cost=row.unit_cost)
+    return [row for row in reversed(found.values()) if row.quantity > 0]
 
 
 def _book(uses: Sequence[Use], *, actor: User, kind: str, whole: bool) -> list[Consumed]:

@@ -22,7 +22,7 @@ from blb3d.accounts.models import User
 from blb3d.core.errors import InvalidValue
 from blb3d.core.units import positive_quantity, round_quantity
 from blb3d.core.verbs import verb
-from inventory.errors import InsufficientStock, LotOfAnotherProduct, NotReserved
+from inventory.errors import InsufficientStock, LotNeeded, LotOfAnotherProduct, NotReserved
 from inventory.lifecycles import LOT
 from inventory.models import (
     Inventory,
@@ -347,6 +347,17 @@ def _write_ledger(
     return InventoryTransaction.objects.bulk_create(rows)
 
 
+def valid_cost(unit_cost: Decimal) -> Decimal:
+    """Return a cost per stock unit at four decimals.
+
+    Raises:
+        InvalidValue: it is negative or not a number.
+    """
+    if not unit_cost.is_finite() or unit_cost < 0:
+        raise InvalidValue("A cost is a number of at least 0.", details={"field": "unit_cost"})
+    return round_quantity(unit_cost)
+
+
 def require_lot_of(lot: MaterialLot | None, product: Product) -> None:
     """Refuse a lot that holds another product.
 
@@ -371,6 +382,7 @@ def adjust_stock(
 
     Raises:
         InvalidValue: the change is nothing, or no reason is given.
+        LotNeeded: the product is tracked by lot and none is named.
         InsufficientStock: less would be left than is reserved.
     """
     if not reason.strip():
@@ -379,6 +391,8 @@ def adjust_stock(
         raise InvalidValue("The change must not be zero.", details={"field": "quantity_change"})
     positive_quantity(abs(quantity_change), what="quantity_change")
     require_lot_of(lot, product)
+    if product.is_lot_tracked and lot is None:
+        raise LotNeeded(details={"sku": product.sku})
     movement = Movement(
         Kind.ADJUSTMENT,
         product.pk,
@@ -422,3 +436,60 @@ def transfer_stock(
         ],
         actor=actor,
     )
+
+
+@verb
+def scrap_stock(
+    product: Product,
+    *,
+    location: InventoryLocation,
+    quantity: Decimal,
+    reason: str,
+    lot: MaterialLot | None = None,
+    actor: User,
+) -> InventoryTransaction:
+    """Throw free stock away, for a reason.
+
+    Raises:
+        InvalidValue: the quantity is not above 0, or no reason is given.
+        InsufficientStock: there is less free stock.
+    """
+    if not reason.strip():
+        raise InvalidValue("Scrap needs a reason.", details={"field": "reason"})
+    require_lot_of(lot, product)
+    movement = Movement(
+        Kind.SCRAP, product.pk, location.pk, lot.pk if lot else None, -positive_quantity(quantity), reason=reason
+    )
+    return post_transactions([movement], actor=actor)[0]
+
+
+@verb
+def receive_stock(
+    product: Product,
+    *,
+    quantity: Decimal,
+    unit_cost: Decimal,
+    location: InventoryLocation,
+    reference_type: str = Reference.MANUAL,
+    reference_id: int | None = None,
+    reason: str = "",
+    actor: User,
+) -> InventoryTransaction:
+    """Receive stock of a product that is not tracked by lot, at a cost per stock unit.
+
+    Raises:
+        LotNeeded: the product is tracked by lot.
+    """
+    if product.is_lot_tracked:
+        raise LotNeeded(details={"sku": product.sku})
+    movement = Movement(
+        Kind.RECEIPT,
+        product.pk,
+        location.pk,
+        quantity=positive_quantity(quantity),
+        unit_cost=valid_cost(unit_cost),
+        reference_type=reference_type,
+        reference_id=reference_id,
+        reason=reason,
+    )
+    return post_transactions([movement], actor=actor)[0]

@@ -12,7 +12,7 @@ from django.utils import timezone
 from blb3d.accounts.models import User
 from blb3d.core.errors import InvalidValue
 from blb3d.core.outbox import emit
-from blb3d.core.units import convert, positive_quantity, round_quantity
+from blb3d.core.units import convert, positive_quantity
 from blb3d.core.verbs import verb
 from inventory.errors import LotNumberTaken
 from inventory.lifecycles import LOT
@@ -27,19 +27,8 @@ from inventory.models import (
     Vendor,
 )
 from inventory.selectors.stock import default_location
-from inventory.services.ledger import Holder, Kind, Movement, lock_balances, post_transactions
+from inventory.services.ledger import Holder, Kind, Movement, lock_balances, post_transactions, valid_cost
 from inventory.services.reservations import release_rows
-
-
-def valid_cost(unit_cost: Decimal) -> Decimal:
-    """Return a cost per stock unit at four decimals.
-
-    Raises:
-        InvalidValue: it is negative or not a number.
-    """
-    if not unit_cost.is_finite() or unit_cost < 0:
-        raise InvalidValue("A cost is a number of at least 0.", details={"field": "unit_cost"})
-    return round_quantity(unit_cost)
 
 
 @verb

@@ -1,0 +1,171 @@
+"""Purchase orders: written, ordered, received as lots and stock, closed."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from blb3d.accounts.models import User
+from blb3d.core.documents import insert_documents, update_documents
+from blb3d.core.errors import InvalidValue
+from blb3d.core.numbering import next_number, next_numbers
+from blb3d.core.units import convert, positive_quantity, round_quantity
+from blb3d.core.verbs import verb
+from inventory.lifecycles import PURCHASE_ORDER
+from inventory.models import InventoryLocation, Product, PurchaseOrder, PurchaseOrderLine, Reference, Vendor
+from inventory.selectors.stock import default_location
+from inventory.services.ledger import Kind, Movement, post_transactions, valid_cost
+from inventory.services.receipts import receive_lot
+
+
+@dataclass(frozen=True)
+class PurchaseLineSpec:
+    """What to buy, how much of it in ``unit``, at what price per that unit."""
+
+    product: Product
+    quantity: Decimal
+    unit: str
+    unit_price: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True)
+class PurchaseReceipt:
+    """What came of a line, in the line's unit; ``lot_number`` is ours and drawn when a tracked product has none."""
+
+    line_id: int
+    quantity: Decimal
+    lot_number: str = ""
+    vendor_lot_number: str = ""
+    expires_at: datetime.datetime | None = None
+    quarantine: bool = False
+
+
+@verb
+def create_purchase_order(
+    vendor: Vendor,
+    *,
+    lines: Sequence[PurchaseLineSpec],
+    expected_on: datetime.date | None = None,
+    notes: str = "",
+    actor: User,
+) -> PurchaseOrder:
+    """Write a draft order to a vendor.
+
+    Raises:
+        InvalidValue: there are no lines, or a quantity is not above 0.
+        UnknownConversion: a unit does not measure what the product's stock unit does.
+    """
+    if not lines:
+        raise InvalidValue("A purchase order needs a line.", details={"field": "lines"})
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        convert(line.quantity, line.unit, line.product.unit_of_measure)
+        rows.append(
+            PurchaseOrderLine(
+                line_number=number,
+                product=line.product,
+                quantity=positive_quantity(line.quantity),
+                unit_of_measure=line.unit,
+                unit_price=valid_cost(line.unit_price),
+            )
+        )
+    order = PurchaseOrder(po_number=next_number("PUR"), vendor=vendor, expected_on=expected_on, notes=notes)
+    order.save()
+    for row in rows:
+        row.purchase_order = order
+    insert_documents(rows, natural_key="line_number", within={"purchase_order": order})
+    return order
+
+
+@verb
+def order_purchase(order: PurchaseOrder, *, actor: User, reason: str = "") -> PurchaseOrder:
+    """Mark the order as sent to the vendor today."""
+    with PURCHASE_ORDER.step(order, "order", actor=actor, reason=reason):
+        order.ordered_on = datetime.datetime.now(datetime.UTC).date()
+    return order
+
+
+@verb
+def receive_purchase(
+    order: PurchaseOrder,
+    receipts: Sequence[PurchaseReceipt],
+    *,
+    location: InventoryLocation | None = None,
+    actor: User,
+    reason: str = "",
+) -> PurchaseOrder:
+    """Receive what came: tracked products as lots, others as plain stock; more than ordered may come.
+
+    The order is received when every line is.
+
+    Raises:
+        InvalidTransition: the order is not on its way.
+        InvalidValue: nothing came, or a line is not of this order.
+    """
+    if not receipts:
+        raise InvalidValue("Please say what came.", details={"field": "receipts"})
+    with PURCHASE_ORDER.step(order, "receive", actor=actor, reason=reason) as move:
+        place = location or default_location()
+        lines = {line.pk: line for line in order.lines.select_related("product")}
+        unknown = [receipt.line_id for receipt in receipts if receipt.line_id not in lines]
+        if unknown:
+            raise InvalidValue("A line is not of this order.", details={"lines": unknown})
+        tracked = [r for r in receipts if not r.lot_number and lines[r.line_id].product.is_lot_tracked]
+        drawn = iter(next_numbers("LOT", len(tracked)))
+        plain = []
+        for receipt in receipts:
+            line = lines[receipt.line_id]
+            quantity = positive_quantity(receipt.quantity)
+            stock_quantity = positive_quantity(convert(quantity, line.unit_of_measure, line.product.unit_of_measure))
+            cost = round_quantity(line.unit_price * quantity / stock_quantity)
+            line.quantity_received += quantity
+            if receipt.lot_number or line.product.is_lot_tracked:
+                receive_lot(
+                    line.product,
+                    lot_number=receipt.lot_number or next(drawn),
+                    quantity=stock_quantity,
+                    unit_cost=cost,
+                    vendor=order.vendor,
+                    purchase_order=order,
+                    location=place,
+                    vendor_lot_number=receipt.vendor_lot_number,
+                    expires_at=receipt.expires_at,
+                    quarantine=receipt.quarantine,
+                    actor=actor,
+                )
+            else:
+                plain.append(
+                    Movement(
+                        Kind.RECEIPT,
+                        line.product_id,
+                        place.pk,
+                        quantity=stock_quantity,
+                        unit_cost=cost,
+                        reference_type=Reference.PURCHASE_ORDER,
+                        reference_id=order.pk,
+                    )
+                )
+        post_transactions(plain, actor=actor)
+        touched = {receipt.line_id for receipt in receipts}
+        update_documents([lines[pk] for pk in sorted(touched)], ["quantity_received"])
+        if all(line.quantity_received >= line.quantity for line in lines.values()):
+            move.to(PurchaseOrder.Status.RECEIVED)
+    return order
+
+
+@verb
+def close_purchase_short(order: PurchaseOrder, *, actor: User, reason: str) -> PurchaseOrder:
+    """Expect no more of an order that came in part."""
+    with PURCHASE_ORDER.step(order, "close_short", actor=actor, reason=reason):
+        pass
+    return order
+
+
+@verb
+def cancel_purchase(order: PurchaseOrder, *, actor: User, reason: str) -> PurchaseOrder:
+    """Cancel an order of which nothing has come."""
+    with PURCHASE_ORDER.step(order, "cancel", actor=actor, reason=reason):
+        pass
+    return order
