@@ -60,7 +60,7 @@ class Client:
             else:
                 if response.is_success:
                     return response.json() if response.content else None
-                if response.status_code < httpx.codes.INTERNAL_SERVER_ERROR and response.status_code != 429:  # noqa: PLR2004
+                if response.status_code < httpx.codes.INTERNAL_SERVER_ERROR and response.status_code != 429:
                     body = response.json()
                     if body.get("error_code") in done_when:
                         return body

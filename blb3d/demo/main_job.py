@@ -104,7 +104,7 @@ class MainJob:
         """A person looks at what the slicer made and releases it for each printer model."""
         files = wait_for(
             "the print files of the custom product",
-            lambda: len(rows := self.staff.rows("/api/v1/print-files", product=product_id)) >= 2 and rows,  # noqa: PLR2004
+            lambda: len(rows := self.staff.rows("/api/v1/print-files", product=product_id)) >= 2 and rows,
         )
         for row in files:
             self.staff.post(f"/api/v1/print-files/{row['id']}/release")
@@ -243,7 +243,7 @@ class MainJob:
     def trace(self, order: dict[str, Any]) -> None:
         """Follow one shipped serial number back to the vendor of its filament."""
         rows = self.staff.rows("/api/v1/serials", sales_order=order["id"])
-        assert len(rows) == 3, f"three sensor housings were shipped, {len(rows)} serials found"  # noqa: PLR2004
+        assert len(rows) == 3, f"three sensor housings were shipped, {len(rows)} serials found"
         trace = self.staff.get(f"/api/v1/serials/{rows[0]['serial_number']}/trace")
         lots = ", ".join(f"{lot['lot_number']} from {lot['vendor']}" for lot in trace["lots"])
         self.say(

@@ -88,8 +88,8 @@ def collect() -> dict[str, Any]:
             "pending": deliveries[WorkStatus.PENDING] + OutboxEvent.objects.filter(relayed_at__isnull=True).count(),
             "dead": deliveries[WorkStatus.DEAD],
         },
-        "inbox": dict(
-            pending=InboundMessage.objects.filter(status=WorkStatus.PENDING).count(),
-            dead=InboundMessage.objects.filter(status=WorkStatus.DEAD).count(),
-        ),
+        "inbox": {
+            "pending": InboundMessage.objects.filter(status=WorkStatus.PENDING).count(),
+            "dead": InboundMessage.objects.filter(status=WorkStatus.DEAD).count(),
+        },
     }

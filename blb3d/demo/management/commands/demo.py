@@ -59,7 +59,9 @@ class Command(BaseCommand):
         rows = [("who", "e-mail", "password", "where")]
         rows += [(user.title, user.email, user.password, farm.url + user.start) for user in USERS]
         widths = [max(len(row[column]) for row in rows) for column in range(4)]
-        table = "\n".join("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)) for row in rows)
+        table = "\n".join(
+            "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)) for row in rows
+        )
         self.stdout.write(
             f"\nThe farm runs at {farm.url}   (console {farm.url}/admin/, API {farm.url}/api/v1/docs/)\n\n{table}\n\n"
             f"Logs: {farm.data_dir / 'logs'}    Try: drop a 3MF at {farm.url}/    Ctrl-C stops everything.\n"

@@ -1,0 +1,74 @@
+"""``manage.py bench``: speed, measured against a floor in the same run."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+import django
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
+
+from blb3d.bench import intake, lists, requirements
+from blb3d.bench.measure import Report
+
+BENCHES = {
+    "intake": intake.run,
+    "requirements": requirements.run,
+    "lists": lists.run,
+    "flow": intake.run_flow,
+}
+
+
+class Command(BaseCommand):
+    """Measure on generated data in a database of its own; exit 1 when a target is missed."""
+
+    help = "Measure speed as ratios against a floor; fails when a target is missed."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take which benches to run."""
+        parser.add_argument("name", nargs="*", choices=[*BENCHES, []], help=", ".join(BENCHES))
+        parser.add_argument("--all", action="store_true")
+        parser.add_argument("--json", type=Path, help="also write the figures to this file")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run, print, judge."""
+        names = list(BENCHES) if options["all"] else options["name"]
+        if not names:
+            raise CommandError(f"Which one? {', '.join(BENCHES)} or --all")
+        self.stdout.write(self._machine())
+        name = connection.settings_dict["NAME"]
+        connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
+        reports: list[Report] = []
+        try:
+            for bench in names:
+                report = BENCHES[bench]()
+                reports.append(report)
+                self.stdout.write(f"\n{report.name}")
+                for line in report.lines:
+                    self.stdout.write(f"  {line}")
+                for judgement in report.judgements:
+                    self.stdout.write(f"  {judgement}")
+        finally:
+            connection.creation.destroy_test_db(name, verbosity=0)
+        if options["json"]:
+            figures = {r.name: {**r.figures, "judgements": [str(j) for j in r.judgements]} for r in reports}
+            options["json"].write_text(json.dumps({"machine": self._machine(), "benches": figures}, indent=1))
+        if not all(report.holds for report in reports):
+            raise CommandError("A target was missed.")
+
+    def _machine(self) -> str:
+        with connection.cursor():
+            version = (
+                getattr(connection, "pg_version", None) or connection.Database.version
+                if connection.vendor != "sqlite"
+                else connection.Database.sqlite_version
+            )
+        return (
+            f"{platform.machine()}, {platform.system()}, Python {sys.version.split()[0]}, Django {django.__version__}, "
+            f"{connection.display_name} {version}"
+        )
