@@ -52,7 +52,7 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(max_length=100, unique=True)),
                 ('prefix', models.CharField(editable=False, max_length=12)),
                 ('hashed_key', models.CharField(editable=False, max_length=64, unique=True)),
-                ('scopes', models.JSONField(blank=True, default=dict, help_text='{"scopes": ["orders:write", ...]}')),
+                ('scopes', models.JSONField(blank=True, default=dict, help_text='{"scopes": ["production.view_*", ...]}')),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('expires_at', models.DateTimeField(blank=True, null=True)),
                 ('revoked_at', models.DateTimeField(blank=True, null=True)),
