@@ -1,8 +1,8 @@
 """Every setting the environment can give, declared once.
 
 `SETTINGS` is the only list: `blb3d.settings` reads it, `manage.py settings_reference` writes `docs/configuration.md`
-and `.env.example` from it, and a name that is not in it does not exist. Values come from the process environment, then from
-`.env`, then from the default. A secret may also come from a file: `SECRET_KEY_FILE=/run/secrets/key`.
+and `.env.example` from it, and a name that is not in it does not exist. Values come from the process environment, then
+from `.env`, then from the default. A secret may also come from a file: `SECRET_KEY_FILE=/run/secrets/key`.
 """
 
 from __future__ import annotations
@@ -143,6 +143,8 @@ GROUPS: tuple[Group, ...] = (
                 "Believe X-Forwarded-Proto and X-Forwarded-For. Only behind a proxy that sets them itself.",
             ),
             S("TIME_ZONE", "text", "America/Indiana/Indianapolis", "Times are kept in UTC and shown in this zone."),
+            S("COMPANY_NAME", "text", "BLB3D", "Who sells: the head of invoices and other documents."),
+            S("COMPANY_ADDRESS", "text", "", "The seller's address on documents, its lines separated by |."),
             S("CURRENCY", "text", "USD", "ISO code of the currency of prices and costs."),
             S(
                 "LOG_LEVEL",
@@ -382,7 +384,12 @@ GROUPS: tuple[Group, ...] = (
             S("WOOCOMMERCE_CONSUMER_KEY", "text", "", "REST key.", secret=True),
             S("WOOCOMMERCE_CONSUMER_SECRET", "text", "", "REST secret.", secret=True),
             S("WOOCOMMERCE_WEBHOOK_SECRET", "text", "", "Secret of the webhooks.", secret=True),
-            S("PAYMENT_BACKEND", "dotted path", "", "Takes payments."),
+            S(
+                "PAYMENT_BACKEND",
+                "dotted path",
+                "integrations.payments.offline.OfflinePayments",
+                "Takes payments. The default plays a provider, in DEBUG and DEMO only.",
+            ),
             S("STRIPE_API_URL", "url", "https://api.stripe.com", "Stripe's API."),
             S("STRIPE_SECRET_KEY", "text", "", "Stripe's secret key.", secret=True),
             S("STRIPE_PUBLISHABLE_KEY", "text", "", "Stripe's publishable key."),
