@@ -171,11 +171,13 @@ class Document(models.Model):
 D = TypeVar("D", bound=Document)
 
 
-def insert_documents(rows: Sequence[D], *, natural_key: str | None = None) -> list[D]:
+def insert_documents(
+    rows: Sequence[D], *, natural_key: str | None = None, within: dict[str, Any] | None = None
+) -> list[D]:
     """Insert many documents and their history in a constant number of statements; return them with primary keys.
 
     ``natural_key`` names a unique field by which the keys are read back on a database that does not return them from
-    a bulk insert (SQL Server); it is needed there.
+    a bulk insert (SQL Server); it is needed there. ``within`` narrows where it is unique: the lines of one order.
     """
     if not rows:
         return []
@@ -189,7 +191,7 @@ def insert_documents(rows: Sequence[D], *, natural_key: str | None = None) -> li
             raise ValueError(f"{model._meta.label}: a natural key is needed on {connections['default'].vendor}")
         keys = dict(
             model.all_objects.filter(
-                **{f"{natural_key}__in": [getattr(row, natural_key) for row in created]}
+                **(within or {}), **{f"{natural_key}__in": [getattr(row, natural_key) for row in created]}
             ).values_list(natural_key, "pk")
         )
         for row in created:
