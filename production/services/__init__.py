@@ -1,6 +1,7 @@
 """What can be done in production; every surface calls these."""
 
 from production.services.clearing import PlateCount, clear_plate
+from production.services.combining import combine_jobs
 from production.services.dispatch import dispatch_job, dispatch_next
 from production.services.inspection import fail_inspection, pass_inspection
 from production.services.links import link
@@ -41,6 +42,7 @@ __all__ = [
     "begin_job",
     "cancel_production_order",
     "clear_plate",
+    "combine_jobs",
     "complete_production_order",
     "confirm_production_orders",
     "decide_job",
