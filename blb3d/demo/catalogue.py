@@ -49,6 +49,7 @@ class Good:
     grams: Decimal
     minutes: Decimal
     per_plate: int
+    #: Its variant's id in the shop.
     shop_id: str
     components: tuple[tuple[str, Decimal], ...] = field(default=(("PK-00001", D(1)),))
     replenishment: str = Product.Replenishment.MAKE_TO_ORDER
@@ -86,12 +87,13 @@ PRINTERS = (
     DemoPrinter("Raphael", "A1", "03900D4A0000004", "10000004", ("M-00011", "M-00014", "M-00070", "M-00044")),
 )
 
+SHOP = "3b1f6f58-08a0-4d5c-9d40-0000000000"
 GOODS = (
-    Good("FG-00008", "Fidget Cube", D("9.50"), "M-00011", D("18.4"), D(35), 6, "3b1f6f58-08a0-4d5c-9d40-000000000008"),
-    Good("FG-00015", "Sea Turtle Blue", D("24.00"), "M-00012", D("62.5"), D(140), 2, "3b1f6f58-08a0-4d5c-9d40-000000000015"),
-    Good("FG-00022", "Dragon Red", D("38.00"), "M-00013", D("118.2"), D(310), 1, "3b1f6f58-08a0-4d5c-9d40-000000000022"),
-    Good("FG-00031", "Cable Clip", D("2.90"), "M-00010", D("3.1"), D(8), 24, "3b1f6f58-08a0-4d5c-9d40-000000000031",
+    Good("FG-00008", "Fidget Cube", D("9.50"), "M-00011", D("18.4"), D(35), 6, SHOP + "08"),
+    Good("FG-00015", "Sea Turtle Blue", D("24.00"), "M-00012", D("62.5"), D(140), 2, SHOP + "15"),
+    Good("FG-00022", "Dragon Red", D("38.00"), "M-00013", D("118.2"), D(310), 1, SHOP + "22"),
+    Good("FG-00031", "Cable Clip", D("2.90"), "M-00010", D("3.1"), D(8), 24, SHOP + "31",
          replenishment=Product.Replenishment.MAKE_TO_STOCK),
-    Good("FG-00040", "Sensor Housing", D("31.00"), "M-00044", D("46.8"), D(125), 2, "3b1f6f58-08a0-4d5c-9d40-000000000040",
+    Good("FG-00040", "Sensor Housing", D("31.00"), "M-00044", D("46.8"), D(125), 2, SHOP + "40",
          components=(("PK-00001", D(1)), ("CP-00003", D(4))), is_serialized=True),
 )  # fmt: skip

@@ -18,7 +18,7 @@ from blb3d.demo.processes import ProcessGroup, run_manage
 
 #: Known to everybody: they protect nothing but a demo on localhost, and a production start refuses them.
 SQUARESPACE_KEY = "demo-squarespace-key"
-SQUARESPACE_SECRET = "646d6f2d73717561726573706163652d7365637265742d3031"
+SQUARESPACE_SECRET = "646d6f2d73717561726573706163652d7365637265742d3031"  # noqa: S105
 
 
 @dataclass(frozen=True)

@@ -187,7 +187,8 @@ class MainJob:
                 self.staff.post(f"/api/v1/print-jobs/{job['id']}/clear", {"counts": counts}, done_when=("PRINT_005",))
                 good, scrap = sum(c["good"] for c in counts), sum(c["scrap"] for c in counts)
                 self.say(
-                    f"{job['code']} on {job['printer_name']}: {job['status']}, plate cleared, {good} good, {scrap} scrap"
+                    f"{job['code']} on {job['printer_name']}: {job['status']}, "
+                    f"plate cleared, {good} good, {scrap} scrap"
                 )
             for job in self.staff.rows("/api/v1/print-jobs", status="unknown"):
                 self.staff.post(

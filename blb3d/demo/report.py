@@ -81,12 +81,10 @@ def collect() -> dict[str, Any]:
                 for row in moves.values("transaction_type", "product__category").annotate(total=Sum("on_hand_change"))
             ),
         },
-        "ledger": {"balances": ledger.balances, "movements": ledger.movements, "differences": list(ledger.differences)},
-        "outbox": {
-            "events": OutboxEvent.objects.count(),
-            "delivered": deliveries[WorkStatus.DONE],
-            "pending": deliveries[WorkStatus.PENDING] + OutboxEvent.objects.filter(relayed_at__isnull=True).count(),
-            "dead": deliveries[WorkStatus.DEAD],
+        "ledger": {
+            "balances": ledger.balances,
+            "movements": ledger.transactions,
+            "differences": [str(difference) for difference in ledger.differences],
         },
         "inbox": {
             "pending": InboundMessage.objects.filter(status=WorkStatus.PENDING).count(),
