@@ -91,6 +91,9 @@ NAVIGATION: dict[str, list[tuple[str, str]]] = {
     ],
 }
 
+#: Groups that stand open; the others open by a click.
+OPEN = {"Sales", "Production"}
+
 #: What the search box looks through, in this order.
 SEARCHED = (
     "sales.SalesOrder",
@@ -138,7 +141,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 name = str(page.opts.verbose_name_plural)
                 items.append({"title": name[:1].upper() + name[1:], "icon": icon, "link": _list_url(label)})
         if items:
-            groups.append({"title": title, "collapsible": True, "separator": True, "items": items})
+            groups.append({"title": title, "collapsible": title not in OPEN, "separator": True, "items": items})
     return groups
 
 
@@ -355,9 +358,11 @@ def farm(request: HttpRequest) -> list[dict[str, Any]]:
 def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Add to the home page what waits for this person, today's numbers and the printers."""
     groups = queues_for(request)
-    context["queue_groups"] = groups
-    context["waiting"] = sum(card.count for cards in groups.values() for card in cards)
+    context["title"] = "Home"
+    context["queue_groups"] = {
+        group: {"waiting": [card for card in cards if card.count], "empty": [card for card in cards if not card.count]}
+        for group, cards in groups.items()
+    }
     context["numbers"] = numbers_for(request)
     context["farm"] = farm(request)
-    context["may_trace"] = request.user.has_perm("production.view_serialnumber")  # type: ignore[union-attr]
     return context

@@ -21,5 +21,10 @@ UNFOLD: dict[str, Any] = {
     "DASHBOARD_CALLBACK": "blb3d.console.home",
     "ENVIRONMENT": "blb3d.console.environment",
     "COMMAND": {"search_callback": "blb3d.console.search", "show_history": True},
-    "SIDEBAR": {"command_search": True, "show_all_applications": False, "navigation": "blb3d.console.navigation"},
+    "SIDEBAR": {
+        "show_search": True,
+        "command_search": True,
+        "show_all_applications": False,
+        "navigation": "blb3d.console.navigation",
+    },
 }

@@ -22,6 +22,7 @@ from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.forms import AdminForm, Fieldline
+from unfold.views import ChangeList
 
 from blb3d.core.actors import acting
 from blb3d.core.admin.keys import AutocompleteKeys
@@ -122,6 +123,15 @@ class _GuardedForm:
         )
 
 
+class _ChangeList(ChangeList):
+    """A list that offers "show all" only when something narrows it."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        if not self.query and not self.has_active_filters and not self.get_filters_params():
+            self.full_result_count = self.result_count
+
+
 class ConsoleAdmin(AutocompleteKeys, ModelAdmin):
     """The base of every admin: list defaults, a header, acts by POST. Documents use :class:`DocumentAdmin`."""
 
@@ -158,6 +168,10 @@ class ConsoleAdmin(AutocompleteKeys, ModelAdmin):
     def get_list_display(self, request: HttpRequest) -> tuple[Any, ...]:
         """Return the columns, the status as a chip."""
         return tuple("status_chip" if name == "status" else name for name in super().get_list_display(request))
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Return the kind of list."""
+        return _ChangeList
 
     def get_list_select_related(self, request: HttpRequest) -> tuple[str, ...]:
         """Return the keys that the columns show, so that a list costs the same however long it is."""
@@ -250,7 +264,7 @@ class ConsoleAdmin(AutocompleteKeys, ModelAdmin):
         ranked = sorted(self.available_verbs(request, obj), key=lambda verb: {"primary": 0, "": 1}.get(verb.style, 2))
         beside = ranked if len(ranked) <= BUTTONS else ranked[: BUTTONS - 1]
         return {
-            "title": str(obj),
+            "title": self.heading(obj),
             "status": status_chip(obj) if hasattr(obj, "status") else "",
             "facts": [self._fact(obj, name) for name in self.header_fields],
             "progress": self.progress(obj),
@@ -260,6 +274,10 @@ class ConsoleAdmin(AutocompleteKeys, ModelAdmin):
             "timeline": timeline(obj) if isinstance(obj, Document) else [],
             "version": getattr(obj, "version", ""),
         }
+
+    def heading(self, obj: Any) -> str:
+        """Return what the page is headed with, the number by which people know it."""
+        return str(obj)
 
     def progress(self, obj: Any) -> tuple[int, int, str] | None:
         """Return how far it is as (done, of, words), or None where that means nothing."""

@@ -94,6 +94,7 @@ class OutboxEventAdmin(LedgerAdmin):
     search_fields = ("topic", "key", "request_id")
     ordering = ("-id",)
     header_fields = ("key", "created_at", "relayed_at", "request_id")
+    fields = ("payload",)
     inlines = (DeliveryInline,)
 
 
@@ -103,8 +104,13 @@ class EventDeliveryAdmin(WorkAdmin):
     list_filter = ("status", "handler")
     search_fields = ("handler", "event__topic", "event__key", "last_error")
     ordering = ("-id",)
-    header_fields = ("event", "handler", "attempts", "next_attempt_at", "finished_at")
+    header_fields = ("event", "attempts", "next_attempt_at", "finished_at")
+    fields = ("handler", "last_error")
     extra_verbs = (replay_verb("core.change_eventdelivery"),)
+
+    def heading(self, obj: EventDelivery) -> str:
+        """Name the fact and the handler's own name."""
+        return f"{obj.event.topic} to {obj.handler.rpartition('.')[2]}"
 
     @display(description="handler", ordering="handler")
     def short_handler(self, obj: EventDelivery) -> SafeString:
@@ -118,7 +124,8 @@ class InboundMessageAdmin(WorkAdmin):
     list_filter = ("status", "provider", "topic", ("received_at", RangeDateTimeFilter))
     search_fields = ("external_id", "subject", "topic", "last_error")
     ordering = ("-id",)
-    header_fields = ("provider", "topic", "subject", "external_id", "attempts", "received_at")
+    header_fields = ("provider", "subject", "external_id", "attempts", "received_at", "finished_at")
+    fields = ("last_error", "body", "headers", "request_id")
     extra_verbs = (replay_verb("core.change_inboundmessage"),)
 
 

@@ -36,7 +36,7 @@ _MEANINGS: dict[str, set[str]] = {
     },
     "stopped": {
         "cancelled", "dead", "declined", "depleted", "error", "expired", "fail", "failed", "lost", "no",
-        "offline", "out_of_service", "rejected", "scrapped", "void", "voided",
+        "offline", "out_of_service", "refused", "rejected", "scrapped", "void", "voided",
     },
 }  # fmt: skip
 

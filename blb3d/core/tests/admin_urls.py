@@ -108,7 +108,13 @@ class CustomerAdmin(DocumentAdmin):
     search_fields = ("name",)
 
 
-site = UnfoldAdminSite(name="admin")
+class Site(UnfoldAdminSite):
+    """A site without the console's frame, which knows the real one's pages only."""
+
+    settings_name = "UNFOLD_BARE"
+
+
+site = Site(name="admin")
 site.register(SalesOrder, OrderAdmin)
 site.register(Customer, CustomerAdmin)
 
