@@ -332,8 +332,18 @@ GROUPS: tuple[Group, ...] = (
         "Printers and slicing",
         (
             S("PRINT_BACKEND", "dotted path", "", "Sends jobs to printers."),
-            S("SLICER_BACKEND", "dotted path", "", "Makes print files from models."),
-            S("ESTIMATORS", "dotted paths", "", "Price a model's grams and minutes; the first that can, does."),
+            S(
+                "SLICER_BACKEND",
+                "dotted path",
+                "integrations.slicers.staff_upload.StaffUpload",
+                "Makes print files from models. The default waits for staff to upload them.",
+            ),
+            S(
+                "ESTIMATORS",
+                "dotted paths",
+                "quotes.estimators.sliced.SlicedEstimator,quotes.estimators.geometric.GeometricEstimator",
+                "Price a model's grams and minutes; the first that can, does.",
+            ),
             S(
                 "BAMBU_CLI_PATH",
                 "path",
@@ -377,6 +387,7 @@ GROUPS: tuple[Group, ...] = (
     Group(
         "Shops, payments, carriers, accounting",
         (
+            S("PARTNER_TIMEOUT_SECONDS", "int", "15", "How long an outside service may take to answer.", minimum=1),
             S("SQUARESPACE_API_URL", "url", "https://api.squarespace.com", "Orders API."),
             S("SQUARESPACE_API_KEY", "text", "", "API key or OAuth token.", secret=True),
             S("SQUARESPACE_WEBHOOK_SECRET", "text", "", "Hex secret of the webhook subscription.", secret=True),

@@ -215,6 +215,8 @@ def mails() -> dict[str, dict[str, Any]]:
     link = {"action_url": "https://shop.example.com/portal/quotes/42/?a=1&b=2"}
     return {
         "quote_ready": {**link, "quote": quote()},
+        "quote_received": {**link, "quote": quote(status="pending")},
+        "quote_changes": {**link, "quote": quote(status="draft", review_message="Which side is seen?\nWe see none.")},
         "order_confirmed": {**link, "order": order()},
         "order_shipped": {**link, "order": order(), "shipment": order().shipments[0]},
         "password_reset": {**link, "email": "anna@example.com"},

@@ -1,0 +1,9 @@
+"""Every handler of integrations, gathered from the folders that own them: importing this registers them."""
+
+from __future__ import annotations
+
+from integrations import slicing
+from integrations.mail import handlers as mail
+from integrations.squarespace import handlers as squarespace
+
+__all__ = ["mail", "slicing", "squarespace"]

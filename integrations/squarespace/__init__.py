@@ -1,0 +1,1 @@
+"""Squarespace: signed notifications in, the Orders API as the truth, shipments told back."""
