@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.db.models import Exists
 from django.utils import timezone
 
 from blb3d.accounts.models import User
@@ -74,6 +75,7 @@ def clear_plate(job: PrintJob, counts: Sequence[PlateCount], *, actor: User, req
     if is_short:
         _requeue(job, list(parts.values()), orders, numbers)
     for order in orders:
+        order.product = parts[order.pk].production_order.product
         _take_in(order, job, serials, actor=actor)
     emit(
         "production.plate_cleared",
@@ -151,9 +153,13 @@ def _take_in(order: ProductionOrder, job: PrintJob, serials: list[str], *, actor
 
 def _backflush(order: ProductionOrder, job: PrintJob, units: int, *, actor: User) -> None:
     """Take the components that no printer books: all but filament, which jobs book by the gram."""
-    lines = BOMLine.objects.filter(bom=order.bom_id).exclude(component__category=Product.Category.SERVICE)
-    if PrintJobFilament.objects.filter(job__production_order=order).exists():
-        lines = lines.exclude(component__category=Product.Category.MATERIAL)
+    category = Product.Category
+    filament = PrintJobFilament.objects.filter(job__production_order=order.pk)
+    lines = (
+        BOMLine.objects.filter(bom=order.bom_id)
+        .exclude(component__category=category.SERVICE)
+        .exclude(Exists(filament), component__category=category.MATERIAL)
+    )
     uses = []
     for line in lines.order_by("id"):
         quantity = round_quantity(per_unit(line) * units)

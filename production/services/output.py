@@ -79,5 +79,5 @@ def _name_units(order: ProductionOrder, job: PrintJob, numbers: list[str], locat
         ],
         natural_key="serial_number",
     )
-    link(((Node.PRINT_JOB, job.pk), (Node.SERIAL, row.pk)) for row in rows)
-    link(((Node.PRODUCTION_ORDER, order.pk), (Node.SERIAL, row.pk)) for row in rows)
+    sources = ((Node.PRINT_JOB, job.pk), (Node.PRODUCTION_ORDER, order.pk))
+    link((source, (Node.SERIAL, row.pk)) for source in sources for row in rows)

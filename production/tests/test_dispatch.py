@@ -278,7 +278,9 @@ def test_one_job_is_never_sent_to_two_printers() -> None:
         _, [job] = queued(printable())
         answers = _at_once(
             *(
-                lambda printer=printer: production.dispatch_job(PrintJob.objects.get(pk=job.pk), printer, actor=actor)
+                lambda printer=printer, pk=job.pk: production.dispatch_job(
+                    PrintJob.objects.get(pk=pk), printer, actor=actor
+                )
                 for printer in printers
             )
         )

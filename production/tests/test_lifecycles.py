@@ -47,9 +47,7 @@ JOB_TABLE = {
 
 def test_the_tables_are_the_ones_in_the_code() -> None:
     for model, table in ((ProductionOrder, ORDER_TABLE), (PrintJob, JOB_TABLE)):
-        coded = {
-            name: dict.fromkeys(step.sources, step.targets[0]) for name, step in model.lifecycle.steps.items()
-        }
+        coded = {name: dict.fromkeys(step.sources, step.targets[0]) for name, step in model.lifecycle.steps.items()}
         assert coded == table
 
 
