@@ -12,9 +12,9 @@ from blb3d.core.outbox import Fact, emit_all
 from blb3d.core.units import positive_quantity
 from blb3d.core.verbs import verb
 from inventory.errors import InsufficientStock
-from inventory.models import Inventory, InventoryTransaction, Product, Reference
+from inventory.models import Inventory, InventoryTransaction, MaterialLot, Product, Reference
 from inventory.selectors.stock import service_ids
-from inventory.services.ledger import Holder, Kind, Movement, post_transactions
+from inventory.services.ledger import Holder, Kind, Movement, post_transactions, require_lot_of
 from inventory.services.shelf import Shelf
 
 
@@ -28,9 +28,10 @@ class Use:
     product_id: int
     quantity: Decimal
     reference_type: str
-    reference_id: int
+    reference_id: int | None
     holder: Holder | None = None
     lot_id: int | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,13 @@ def consume(uses: Sequence[Use], *, actor: User, kind: str = Kind.CONSUMPTION) -
 
 
 @verb
-def issue(needs: Sequence[Use], *, actor: User) -> list[Consumed]:
-    """Take stock out of the building, all of it or nothing.
+def issue(needs: Sequence[Use], *, actor: User, kind: str = Kind.SHIPMENT) -> list[Consumed]:
+    """Take stock off the shelf, all of it or nothing; out of the building unless ``kind`` says otherwise.
 
     Raises:
         InsufficientStock: something is short; ``details["items"]`` names the products.
     """
-    return _book(needs, actor=actor, kind=Kind.SHIPMENT, whole=True)
+    return _book(needs, actor=actor, kind=kind, whole=True)
 
 
 @verb
@@ -100,20 +101,29 @@ def give_back(
 
 @verb
 def report_consumption(
-    product: Product, *, quantity: Decimal, reference_type: str, reference_id: int, actor: User
+    product: Product,
+    *,
+    quantity: Decimal,
+    reference_type: str,
+    reference_id: int,
+    lot: MaterialLot | None = None,
+    actor: User,
 ) -> list[Consumed]:
     """Book the total that a document has used of a product, as told; telling it again corrects and never adds.
 
     What is booked for the document so far counts, whoever booked it: more is taken like any use, too much goes back to
-    the lots it came from, the latest first. Returns what this call took; nothing when it gave back or changed nothing.
+    the lots it came from, the latest first. Returns what this call changed: rows taken, or rows given back with a
+    negative quantity.
     """
     told = positive_quantity(quantity)
+    require_lot_of(lot, product)
     # One report at a time: the sum below must still be true when the difference is booked.
     lock_documents(Product.objects.filter(pk=product.pk))
     booked = _booked(product, reference_type, reference_id)
     difference = told - sum((row.quantity for row in booked), Decimal(0))
     if difference > 0:
-        return consume([Use(product.pk, difference, reference_type, reference_id)], actor=actor)
+        use = Use(product.pk, difference, reference_type, reference_id, lot_id=lot.pk if lot else None)
+        return consume([use], actor=actor)
     too_much = -difference
     back = []
     for row in booked:
@@ -122,7 +132,7 @@ def report_consumption(
             back.append(replace(row, quantity=part))
             too_much -= part
     give_back(back, reference_type=reference_type, reference_id=reference_id, reason="Corrected report", actor=actor)
-    return []
+    return [replace(row, quantity=-row.quantity) for row in back]
 
 
 def _booked(product: Product, reference_type: str, reference_id: int) -> list[Consumed]:
@@ -177,7 +187,6 @@ class _Picking:
 
     def __init__(self, shelf: Shelf, use: Use, quantity: Decimal, kind: str) -> None:
         self.shelf, self.use, self.missing, self.kind = shelf, use, quantity, kind
-        self.reference: Holder = (str(use.reference_type), use.reference_id)
         self.holder: Holder | None = (str(use.holder[0]), use.holder[1]) if use.holder else None
         self.parts: list[tuple[Inventory, Decimal]] = []
         #: Reservations of others that were used up with nothing free to replace them.
@@ -200,14 +209,12 @@ class _Picking:
             return
         part = min(self.missing, self.shelf.held(balance, self.holder))
         if part > 0:
-            self.shelf.take(balance, part, kind=self.kind, reference=self.reference, holder=self.holder)
-            self._took(balance, part)
+            self._take(balance, part, self.holder)
 
     def _take_free(self, balance: Inventory, *, swap: bool = False) -> None:
         part = min(self.missing, self.shelf.free(balance))
         if part > 0:
-            self.shelf.take(balance, part, kind=self.kind, reference=self.reference)
-            self._took(balance, part)
+            self._take(balance, part)
             if swap:
                 self._shrink_reservation(part)
 
@@ -218,12 +225,20 @@ class _Picking:
             part = min(self.missing, self.shelf.held(balance, other))
             if part <= 0:
                 continue
-            self.shelf.take(balance, part, kind=self.kind, reference=self.reference, holder=other)
-            self._took(balance, part)
+            self._take(balance, part, other)
             self._shrink_reservation(part)
             self._replace(other, part)
 
-    def _took(self, balance: Inventory, part: Decimal) -> None:
+    def _take(self, balance: Inventory, part: Decimal, holder: Holder | None = None) -> None:
+        use = self.use
+        self.shelf.take(
+            balance,
+            part,
+            kind=self.kind,
+            reference=(str(use.reference_type), use.reference_id),
+            holder=holder,
+            reason=use.reason,
+        )
         self.parts.append((balance, part))
         self.missing -= part
 

@@ -112,25 +112,33 @@ class Shelf:
         self._note(Kind.RELEASE, balance, holder, allocated=-quantity)
 
     def take(
-        self, balance: Inventory, quantity: Decimal, *, kind: str, reference: Holder, holder: Holder | None = None
+        self,
+        balance: Inventory,
+        quantity: Decimal,
+        *,
+        kind: str,
+        reference: tuple[str, int | None],
+        holder: Holder | None = None,
+        reason: str = "",
     ) -> None:
         """Take stock off the shelf: free stock, or with ``holder`` what is reserved for it."""
         if holder is None:
             self._free[balance.pk] -= quantity
-            self._note(kind, balance, reference, quantity=-quantity)
+            self._note(kind, balance, reference, quantity=-quantity, reason=reason)
         else:
             self._held[(balance.pk, holder)] -= quantity
-            self._note(kind, balance, reference, quantity=-quantity, allocated=-quantity, holder=holder)
+            self._note(kind, balance, reference, quantity=-quantity, allocated=-quantity, holder=holder, reason=reason)
 
     def _note(
         self,
         kind: str,
         balance: Inventory,
-        reference: Holder,
+        reference: tuple[str, int | None],
         *,
         quantity: Decimal = Decimal(0),
         allocated: Decimal = Decimal(0),
         holder: Holder | None = None,
+        reason: str = "",
     ) -> None:
         self._movements.append(
             Movement(
@@ -142,6 +150,7 @@ class Shelf:
                 allocated,
                 reference_type=reference[0],
                 reference_id=reference[1],
+                reason=reason,
                 holder=holder,
             )
         )

@@ -1,0 +1,651 @@
+"""`/products` and `/inventory`: the catalogue, what is on the shelf, and movements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from django.db.models import Model, QuerySet
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import mixins, serializers, status
+from rest_framework.decorators import action
+from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+from rest_framework.viewsets import GenericViewSet, ReadOnlyModelViewSet
+
+from blb3d.core.api.idempotency import idempotent
+from blb3d.core.api.pagination import CursorPagination
+from blb3d.core.api.permissions import requires
+from blb3d.core.api.routers import BothSlashRouter, both_slashes
+from blb3d.core.api.serializers import ErrorSerializer, StrictSerializer
+from blb3d.core.api.versions import VersionedMixin
+from blb3d.core.errors import InvalidValue, NotFound
+from blb3d.core.numbering import next_number
+from blb3d.core.units import Unit, convert
+from inventory import services as inventory
+from inventory.models import (
+    Inventory,
+    InventoryLocation,
+    InventoryTransaction,
+    MaterialLot,
+    Product,
+    Reference,
+    Vendor,
+)
+from inventory.selectors import (
+    active_bom,
+    check_material,
+    default_location,
+    materials_with_stock,
+    products_for,
+)
+from inventory.services.ledger import require_lot_of
+
+QUANTITY = {"max_digits": 14, "decimal_places": 4}
+Kind = InventoryTransaction.Kind
+
+
+class ProductSerializer(serializers.ModelSerializer[Product]):
+    """A product as anybody sees it."""
+
+    class Meta:
+        model = Product
+        fields: tuple[str, ...] = (
+            "id",
+            "sku",
+            "name",
+            "category",
+            "type",
+            "is_active",
+            "unit_of_measure",
+            "list_price",
+            "material_type",
+            "brand",
+            "color_name",
+            "color_hex",
+            "version",
+        )
+
+
+class StaffProductSerializer(ProductSerializer):
+    """A product with what is nobody else's business."""
+
+    class Meta(ProductSerializer.Meta):
+        fields = (
+            *ProductSerializer.Meta.fields,
+            "unit_cost",
+            "price_per_kg",
+            "gcode_file_path",
+            "replenishment",
+            "is_serialized",
+            "is_lot_tracked",
+            "reorder_point",
+            "safety_stock",
+            "lead_time_days",
+            "notes",
+            "created_at",
+            "updated_at",
+        )
+
+
+class BOMLineSerializer(serializers.Serializer[Any]):
+    component_id = serializers.IntegerField()
+    sku = serializers.CharField(source="component.sku")
+    name = serializers.CharField(source="component.name")
+    quantity = serializers.DecimalField(**QUANTITY, help_text="Per unit, in `unit`, the component's stock unit.")
+    unit = serializers.CharField(source="component.unit_of_measure")
+    entered_quantity = serializers.DecimalField(**QUANTITY)
+    entered_unit = serializers.CharField(source="unit_of_measure")
+    scrap_percent = serializers.DecimalField(max_digits=5, decimal_places=2)
+
+
+class BOMSerializer(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    code = serializers.CharField()
+    product_id = serializers.IntegerField()
+    revision = serializers.IntegerField()
+    total_cost = serializers.DecimalField(**QUANTITY)
+    lines = BOMLineSerializer(many=True)
+
+
+class MaterialSerializer(serializers.ModelSerializer[Product]):
+    """A material that can be printed with; the colour is `color_code` in v1 and `color_hex` from v2 on."""
+
+    color_code = serializers.CharField(source="color_hex")
+    available_kg = serializers.DecimalField(**QUANTITY, source="free_kg")
+    in_stock = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Product
+        fields = (
+            "id",
+            "sku",
+            "name",
+            "material_type",
+            "brand",
+            "color_name",
+            "color_code",
+            "diameter_mm",
+            "in_stock",
+            "available_kg",
+        )
+
+    def get_in_stock(self, material: Any) -> bool:
+        return bool(material.free_kg > 0)
+
+    def to_representation(self, instance: Any) -> Any:
+        shown = super().to_representation(instance)
+        request = self.context["request"]
+        if request.version != "v1":
+            shown["color_hex"] = shown.pop("color_code")
+        if not request.user.is_staff:
+            del shown["available_kg"]
+        return shown
+
+
+class LotSerializer(serializers.ModelSerializer[MaterialLot]):
+    sku = serializers.CharField(source="product.sku")
+    vendor = serializers.CharField(source="vendor.code", default=None)
+    purchase_order = serializers.CharField(source="purchase_order.po_number", default=None)
+
+    class Meta:
+        model = MaterialLot
+        fields = (
+            "id",
+            "lot_number",
+            "product_id",
+            "sku",
+            "vendor",
+            "vendor_lot_number",
+            "purchase_order",
+            "received_date",
+            "expiration_date",
+            "quantity_received",
+            "quantity_remaining",
+            "unit_cost",
+            "status",
+            "version",
+        )
+
+
+class LocationSerializer(serializers.ModelSerializer[InventoryLocation]):
+    class Meta:
+        model = InventoryLocation
+        fields = ("id", "code", "name", "parent_id", "is_active", "is_default")
+
+
+class BalanceSerializer(serializers.ModelSerializer[Inventory]):
+    sku = serializers.CharField(source="product.sku")
+    unit = serializers.CharField(source="product.unit_of_measure")
+    location = serializers.CharField(source="location.code")
+    lot_number = serializers.CharField(source="lot.lot_number", default=None)
+
+    class Meta:
+        model = Inventory
+        fields = (
+            "id",
+            "product_id",
+            "sku",
+            "unit",
+            "location",
+            "lot_number",
+            "on_hand_quantity",
+            "allocated_quantity",
+            "available_quantity",
+            "cost_per_unit",
+            "updated_at",
+        )
+
+
+class VendorSerializer(serializers.ModelSerializer[Vendor]):
+    class Meta:
+        model = Vendor
+        fields = ("id", "code", "name", "email", "phone", "lead_time_days", "is_active", "version")
+
+
+class TransactionSerializer(serializers.ModelSerializer[InventoryTransaction]):
+    product_sku = serializers.CharField(source="product.sku")
+    location = serializers.CharField(source="location.code")
+    lot_number = serializers.CharField(source="lot.lot_number", default=None)
+    created_by = serializers.CharField(source="created_by.email")
+
+    class Meta:
+        model = InventoryTransaction
+        fields = (
+            "id",
+            "transaction_type",
+            "product_id",
+            "product_sku",
+            "location",
+            "lot_number",
+            "quantity",
+            "on_hand_change",
+            "allocated_change",
+            "unit_cost",
+            "reference_type",
+            "reference_id",
+            "reason",
+            "transaction_date",
+            "created_by",
+        )
+
+
+class CheckSerializer(StrictSerializer):
+    material_type = serializers.CharField(max_length=20)
+    required_quantity = serializers.DecimalField(
+        **QUANTITY, min_value=Decimal(0), default=Decimal(0), help_text="In kg."
+    )
+
+
+class PlaceQuantitySerializer(serializers.Serializer[Any]):
+    location = serializers.CharField()
+    quantity = serializers.DecimalField(**QUANTITY)
+
+
+class CheckAnswerSerializer(serializers.Serializer[Any]):
+    material_type = serializers.CharField()
+    required_quantity = serializers.DecimalField(**QUANTITY)
+    available = serializers.BooleanField(help_text="Whether the required quantity is free.")
+    available_quantity = serializers.DecimalField(**QUANTITY, source="free")
+    on_hand = serializers.DecimalField(**QUANTITY)
+    allocated = serializers.DecimalField(**QUANTITY)
+    locations = PlaceQuantitySerializer(many=True)
+
+
+class MovementSerializer(StrictSerializer):
+    """A movement told by staff or a machine."""
+
+    transaction_type = serializers.ChoiceField(
+        choices=[Kind.RECEIPT, Kind.CONSUMPTION, Kind.ADJUSTMENT, Kind.SCRAP, Kind.TRANSFER]
+    )
+    product_sku = serializers.CharField(max_length=60)
+    quantity = serializers.DecimalField(**QUANTITY, help_text="Signed for adjustments, else above 0.")
+    unit = serializers.ChoiceField(choices=Unit.choices, required=False, help_text="Else the product's stock unit.")
+    location = serializers.CharField(
+        max_length=40, required=False, help_text="Code; else the default. Consumption takes lots first in first out."
+    )
+    target_location = serializers.CharField(max_length=40, required=False, help_text="For transfers.")
+    lot_number = serializers.CharField(max_length=100, required=False)
+    unit_cost = serializers.DecimalField(
+        max_digits=12, decimal_places=4, min_value=Decimal(0), required=False, help_text="Per stock unit, for receipts."
+    )
+    vendor = serializers.CharField(max_length=40, required=False, help_text="Code, for receipts of lots.")
+    reference_type = serializers.ChoiceField(choices=Reference.choices, default=Reference.MANUAL)
+    reference_id = serializers.CharField(max_length=64, required=False)
+    notes = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
+
+
+class BookedSerializer(serializers.Serializer[Any]):
+    location = serializers.CharField()
+    lot_number = serializers.CharField(allow_null=True)
+    quantity = serializers.DecimalField(**QUANTITY, help_text="Change of what is on hand.")
+
+
+class MovementAnswerSerializer(serializers.Serializer[Any]):
+    transaction_type = serializers.CharField()
+    product_sku = serializers.CharField()
+    unit = serializers.CharField()
+    reference_type = serializers.CharField()
+    reference_id = serializers.CharField(allow_null=True)
+    quantity = serializers.DecimalField(**QUANTITY, help_text="Sum of what was booked, signed.")
+    booked = BookedSerializer(many=True)
+
+
+@dataclass(frozen=True)
+class Told:
+    """A movement as told, with its codes looked up; ``quantity`` is in the product's stock unit."""
+
+    product: Product
+    quantity: Decimal
+    location: InventoryLocation | None
+    target: InventoryLocation | None
+    lot: MaterialLot | None
+    vendor: Vendor | None
+    data: dict[str, Any]
+
+    @property
+    def place(self) -> InventoryLocation:
+        """Return the location named, else the default."""
+        return self.location or default_location()
+
+    @property
+    def reference(self) -> tuple[str, int | None]:
+        """Return what it is for."""
+        number = self.data.get("reference_id")
+        if number is None:
+            return self.data["reference_type"], None
+        if not number.isdecimal():
+            raise InvalidValue("reference_id is the number of a document.", details={"field": "reference_id"})
+        return self.data["reference_type"], int(number)
+
+
+Booked = tuple[int, int | None, Decimal]
+
+
+class PermittedMixin:
+    """Takes the permission to view the view's model."""
+
+    model: type[Model]
+
+    def get_permissions(self) -> Sequence[BasePermission]:
+        return [requires(f"inventory.view_{self.model._meta.model_name}")()]
+
+
+class ProductViewSet(VersionedMixin, ReadOnlyModelViewSet[Product]):
+    """Products: all of them for staff, what is sold for everybody else."""
+
+    permission_classes = (IsAuthenticated,)
+    queryset = Product.objects.none()
+    lookup_value_regex = r"\d+"
+    filterset_fields: ClassVar = ["category", "type", "is_active", "material_type", "replenishment"]
+    search_fields: ClassVar = ["sku", "name"]
+    ordering_fields: ClassVar = ["sku", "name", "list_price"]
+
+    def get_queryset(self) -> QuerySet[Product]:
+        return products_for(self.request.user)  # type: ignore[arg-type]
+
+    def get_serializer_class(self) -> type[ProductSerializer]:
+        if self.request.user.is_staff and self.request.user.has_perm("inventory.view_product"):
+            return StaffProductSerializer
+        return ProductSerializer
+
+    @extend_schema(responses={200: BOMSerializer, 404: ErrorSerializer})
+    @action(detail=True, permission_classes=[requires("inventory.view_bom")])
+    def bom(self, request: Request, **_: Any) -> Response:
+        """Return the active bill of materials."""
+        bom = active_bom(self.get_object())
+        if bom is None:
+            raise NotFound("The product has no active bill of materials.")
+        return Response(BOMSerializer(bom).data)
+
+
+class MaterialViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewSet[Product]):
+    """Materials to choose from."""
+
+    permission_classes = (IsAuthenticated,)
+    serializer_class = MaterialSerializer
+    queryset = Product.objects.none()
+    filterset_fields: ClassVar = ["material_type", "brand", "color_hex"]
+    search_fields: ClassVar = ["sku", "name", "color_name"]
+
+    def get_queryset(self) -> QuerySet[Product]:
+        materials = materials_with_stock()
+        if self.request.query_params.get("in_stock", "").lower() in {"1", "true"}:
+            materials = materials.filter(free_kg__gt=0)
+        return materials
+
+
+class LotViewSet(PermittedMixin, VersionedMixin, ReadOnlyModelViewSet[MaterialLot]):
+    """Lots, the oldest first."""
+
+    model = MaterialLot
+    queryset = MaterialLot.objects.select_related("product", "vendor", "purchase_order")
+    serializer_class = LotSerializer
+    filterset_fields: ClassVar = ["product", "status", "vendor", "lot_number"]
+    search_fields: ClassVar = ["lot_number", "vendor_lot_number", "product__sku"]
+    ordering_fields: ClassVar = ["received_date", "expiration_date", "quantity_remaining"]
+
+
+class LocationViewSet(PermittedMixin, ReadOnlyModelViewSet[InventoryLocation]):
+    """Locations."""
+
+    model = InventoryLocation
+    queryset = InventoryLocation.objects.order_by("code")
+    serializer_class = LocationSerializer
+    filterset_fields: ClassVar = ["is_active"]
+    search_fields: ClassVar = ["code", "name"]
+
+
+class BalanceViewSet(PermittedMixin, ReadOnlyModelViewSet[Inventory]):
+    """What is on hand, reserved and free, by product, location and lot."""
+
+    model = Inventory
+    queryset = Inventory.objects.select_related("product", "location", "lot").order_by("id")
+    serializer_class = BalanceSerializer
+    filterset_fields: ClassVar = ["product", "product__sku", "location__code", "lot", "product__category"]
+    search_fields: ClassVar = ["product__sku", "lot__lot_number"]
+
+
+class VendorViewSet(PermittedMixin, VersionedMixin, ReadOnlyModelViewSet[Vendor]):
+    """Vendors."""
+
+    model = Vendor
+    queryset = Vendor.objects.order_by("code")
+    serializer_class = VendorSerializer
+    filterset_fields: ClassVar = ["is_active"]
+    search_fields: ClassVar = ["code", "name"]
+
+
+class CheckView(APIView):
+    """Whether there is enough of a material type: `inventory/check`, and `integration/material-check`."""
+
+    permission_classes = (requires("inventory.view_inventory"),)
+
+    @extend_schema(
+        operation_id="inventory_check",
+        parameters=[
+            OpenApiParameter("material_type", str, required=True),
+            OpenApiParameter("required_quantity", Decimal, description="In kg."),
+        ],
+        responses={200: CheckAnswerSerializer, 400: ErrorSerializer},
+    )
+    def get(self, request: Request, **_: Any) -> Response:
+        """Check by query parameters."""
+        return self._check(request.query_params)
+
+    @extend_schema(
+        operation_id="inventory_check_post",
+        request=CheckSerializer,
+        responses={200: CheckAnswerSerializer, 400: ErrorSerializer},
+    )
+    def post(self, request: Request, **_: Any) -> Response:
+        """Check by body."""
+        return self._check(request.data)
+
+    def _check(self, asked: Any) -> Response:
+        serializer = CheckSerializer(data=asked)
+        serializer.is_valid(raise_exception=True)
+        given = serializer.validated_data
+        found = check_material(given["material_type"], given["required_quantity"])
+        return Response(CheckAnswerSerializer(found).data)
+
+
+class TransactionViewSet(mixins.ListModelMixin, GenericViewSet[InventoryTransaction]):
+    """The ledger, the latest first; and movements told by staff and machines."""
+
+    queryset = InventoryTransaction.objects.select_related("product", "location", "lot", "created_by")
+    serializer_class = TransactionSerializer
+    pagination_class = CursorPagination
+    filterset_fields: ClassVar = [
+        "product",
+        "product__sku",
+        "lot",
+        "transaction_type",
+        "reference_type",
+        "reference_id",
+    ]
+
+    def get_permissions(self) -> Sequence[BasePermission]:
+        verb = "add" if self.request.method == "POST" else "view"
+        return [requires(f"inventory.{verb}_inventorytransaction")()]
+
+    @extend_schema(
+        operation_id="inventory_transactions_create",
+        request=MovementSerializer,
+        responses={201: MovementAnswerSerializer, 400: ErrorSerializer, 409: ErrorSerializer},
+    )
+    @idempotent()
+    def create(self, request: Request, **_: Any) -> Response:
+        """Book a movement.
+
+        A consumption with a reference is the total that the document has used: telling it again corrects what is
+        booked and never adds.
+        """
+        serializer = MovementSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        told = self._look_up(serializer.validated_data)
+        book = getattr(self, f"book_{told.data['transaction_type']}")
+        return Response(self._answer(told, book(told)), status=status.HTTP_201_CREATED)
+
+    def _look_up(self, data: dict[str, Any]) -> Told:
+        product = _named(Product.objects.filter(is_active=True), "sku", data, "product_sku", upper=True)
+        assert product is not None
+        receiving = data["transaction_type"] == Kind.RECEIPT
+        unit = data.get("unit") or product.unit_of_measure
+        return Told(
+            product=product,
+            quantity=convert(data["quantity"], unit, product.unit_of_measure),
+            location=_named(InventoryLocation.objects.filter(is_active=True), "code", data, "location"),
+            target=_named(InventoryLocation.objects.filter(is_active=True), "code", data, "target_location"),
+            lot=None if receiving else _named(MaterialLot.objects.all(), "lot_number", data, "lot_number"),
+            vendor=_named(Vendor.objects.filter(is_active=True), "code", data, "vendor"),
+            data=data,
+        )
+
+    def book_receipt(self, told: Told) -> list[Booked]:
+        """Receive a lot, or plain stock of a product that is not tracked."""
+        cost = told.data.get("unit_cost", told.product.unit_cost)
+        actor: Any = self.request.user
+        number = told.data.get("lot_number", "")
+        if number or told.product.is_lot_tracked:
+            lot = inventory.receive_lot(
+                told.product,
+                lot_number=number or next_number("LOT"),
+                quantity=told.quantity,
+                unit_cost=cost,
+                vendor=told.vendor,
+                location=told.place,
+                actor=actor,
+            )
+            return [(told.place.pk, lot.pk, lot.quantity_received)]
+        reference_type, reference_id = told.reference
+        row = inventory.receive_stock(
+            told.product,
+            quantity=told.quantity,
+            unit_cost=cost,
+            location=told.place,
+            reference_type=reference_type,
+            reference_id=reference_id,
+            reason=told.data["notes"],
+            actor=actor,
+        )
+        return [(row.location_id, row.lot_id, row.on_hand_change)]
+
+    def book_consumption(self, told: Told) -> list[Booked]:
+        """Book what a document has used in all, or one use that belongs to no document."""
+        actor: Any = self.request.user
+        reference_type, reference_id = told.reference
+        if reference_id is not None:
+            rows = inventory.report_consumption(
+                told.product,
+                quantity=told.quantity,
+                reference_type=reference_type,
+                reference_id=reference_id,
+                lot=told.lot,
+                actor=actor,
+            )
+        else:
+            use = inventory.Use(
+                told.product.pk,
+                told.quantity,
+                reference_type,
+                None,
+                lot_id=told.lot.pk if told.lot else None,
+                reason=told.data["notes"],
+            )
+            require_lot_of(told.lot, told.product)
+            rows = inventory.issue([use], kind=Kind.CONSUMPTION, actor=actor)
+        return [(row.location_id, row.lot_id, -row.quantity) for row in rows]
+
+    def book_adjustment(self, told: Told) -> list[Booked]:
+        """Correct a balance."""
+        row = inventory.adjust_stock(
+            told.product,
+            location=told.place,
+            quantity_change=told.quantity,
+            reason=told.data["notes"],
+            lot=told.lot,
+            actor=self.request.user,  # type: ignore[arg-type]
+        )
+        return [(row.location_id, row.lot_id, row.on_hand_change)]
+
+    def book_scrap(self, told: Told) -> list[Booked]:
+        """Throw stock away."""
+        row = inventory.scrap_stock(
+            told.product,
+            location=told.place,
+            quantity=told.quantity,
+            reason=told.data["notes"],
+            lot=told.lot,
+            actor=self.request.user,  # type: ignore[arg-type]
+        )
+        return [(row.location_id, row.lot_id, row.on_hand_change)]
+
+    def book_transfer(self, told: Told) -> list[Booked]:
+        """Move stock to another location."""
+        if told.target is None:
+            raise InvalidValue("A transfer needs a target location.", details={"field": "target_location"})
+        rows = inventory.transfer_stock(
+            told.product,
+            quantity=told.quantity,
+            source=told.place,
+            target=told.target,
+            lot=told.lot,
+            reason=told.data["notes"],
+            actor=self.request.user,  # type: ignore[arg-type]
+        )
+        return [(row.location_id, row.lot_id, row.on_hand_change) for row in rows]
+
+    def _answer(self, told: Told, booked: list[Booked]) -> dict[str, Any]:
+        places = InventoryLocation.objects.in_bulk({place for place, _, _ in booked})
+        lots = MaterialLot.objects.in_bulk({lot for _, lot, _ in booked if lot is not None})
+        return dict(
+            MovementAnswerSerializer(
+                {
+                    "transaction_type": told.data["transaction_type"],
+                    "product_sku": told.product.sku,
+                    "unit": told.product.unit_of_measure,
+                    "reference_type": told.data["reference_type"],
+                    "reference_id": told.data.get("reference_id"),
+                    "quantity": sum((quantity for _, _, quantity in booked), Decimal(0)),
+                    "booked": [
+                        {
+                            "location": places[place].code,
+                            "lot_number": lots[lot].lot_number if lot is not None else None,
+                            "quantity": quantity,
+                        }
+                        for place, lot, quantity in booked
+                    ],
+                }
+            ).data
+        )
+
+
+def _named(rows: QuerySet[Any], column: str, data: dict[str, Any], field: str, *, upper: bool = False) -> Any:
+    """Return the row that a field of the body names, or None when the body does not have it."""
+    name = data.get(field)
+    if name is None:
+        return None
+    found = rows.filter(**{column: name.strip().upper() if upper else name}).first()
+    if found is None:
+        raise InvalidValue(f"{field}: {name} is not known.", details={"fields": {field: [name]}})
+    return found
+
+
+router = BothSlashRouter()
+router.register("products", ProductViewSet, "product")
+router.register("vendors", VendorViewSet, "vendor")
+router.register("inventory/materials", MaterialViewSet, "material")
+router.register("inventory/lots", LotViewSet, "lot")
+router.register("inventory/locations", LocationViewSet, "location")
+router.register("inventory/balances", BalanceViewSet, "balance")
+router.register("inventory/transactions", TransactionViewSet, "inventory-transaction")
+
+urlpatterns = [
+    both_slashes("inventory/check", CheckView.as_view(), "inventory-check"),
+    *router.urls,
+]
