@@ -86,6 +86,12 @@ def collect() -> dict[str, Any]:
             "movements": ledger.transactions,
             "differences": [str(difference) for difference in ledger.differences],
         },
+        "outbox": {
+            "events": OutboxEvent.objects.count(),
+            "delivered": deliveries[WorkStatus.DONE],
+            "pending": deliveries[WorkStatus.PENDING] + OutboxEvent.objects.filter(relayed_at__isnull=True).count(),
+            "dead": deliveries[WorkStatus.DEAD],
+        },
         "inbox": {
             "pending": InboundMessage.objects.filter(status=WorkStatus.PENDING).count(),
             "dead": InboundMessage.objects.filter(status=WorkStatus.DEAD).count(),

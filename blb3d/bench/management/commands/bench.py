@@ -40,9 +40,11 @@ class Command(BaseCommand):
         names = list(BENCHES) if options["all"] else options["name"]
         if not names:
             raise CommandError(f"Which one? {', '.join(BENCHES)} or --all")
-        self.stdout.write(self._machine())
         name = connection.settings_dict["NAME"]
+        # A pool would keep connections to the database that is dropped at the end.
+        connection.settings_dict["OPTIONS"].pop("pool", None)
         connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
+        self.stdout.write(self._machine())
         reports: list[Report] = []
         try:
             for bench in names:
