@@ -122,3 +122,21 @@ class PrinterCommand(WorkItem):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.job_id} on {self.printer_id}"
+
+
+class OfflineCharge(models.Model):
+    """A charge as the embedded payment provider remembers it, apart from our own payments, as a real one would."""
+
+    idempotency_key = models.CharField(max_length=64, unique=True)
+    status = models.CharField(max_length=10)
+    reason = models.CharField(max_length=200, blank=True, default="")
+    amount = models.DecimalField(max_digits=12, decimal_places=2)
+    currency = models.CharField(max_length=3)
+    description = models.CharField(max_length=200, blank=True, default="")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        db_table = "offline_charges"
+
+    def __str__(self) -> str:
+        return f"{self.amount} {self.currency} {self.status}"

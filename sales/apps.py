@@ -6,4 +6,4 @@ class SalesConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from sales import lifecycles  # noqa: F401
+        from sales import handlers, lifecycles  # noqa: F401

@@ -3,10 +3,11 @@
 from sales.models.changes import RMA, ChangeOrder, ChangeOrderLine, RMAItem
 from sales.models.customers import Customer, CustomerAddress, CustomerUser
 from sales.models.money import Invoice, InvoiceLine, Payment, Refund
-from sales.models.orders import Address, SalesOrder, SalesOrderLine
+from sales.models.orders import ADDRESS_COLUMNS, Address, SalesOrder, SalesOrderLine
 from sales.models.shipments import Shipment, ShipmentLine
 
 __all__ = [
+    "ADDRESS_COLUMNS",
     "RMA",
     "Address",
     "ChangeOrder",

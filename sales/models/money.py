@@ -86,6 +86,9 @@ class Invoice(Document):
     class Meta:
         db_table = "invoices"
         ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["sales_order"], condition=Q(kind="invoice"), name="invoice_one_per_order")
+        ]
 
     def __str__(self) -> str:
         return self.invoice_number

@@ -24,6 +24,24 @@ class Address:
     name: str = ""
     company: str = ""
 
+    def text(self) -> str:
+        """Return it as it is written on a parcel, one line each."""
+        city = " ".join(filter(None, (self.city, self.state, self.zip)))
+        return "\n".join(filter(None, (self.name, self.company, self.line1, self.line2, city, self.country)))
+
+
+#: Field of an address -> column on an order, after ``shipping_`` or ``billing_``.
+ADDRESS_COLUMNS = {
+    "line1": "address_line1",
+    "line2": "address_line2",
+    "city": "city",
+    "state": "state",
+    "zip": "zip",
+    "country": "country",
+    "name": "name",
+    "company": "company",
+}
+
 
 class SalesOrder(Document):
     """What a customer ordered, from whichever source."""
@@ -75,6 +93,8 @@ class SalesOrder(Document):
     status = models.CharField(max_length=15, choices=Status.choices, default=Status.PENDING)
     held_from = models.CharField(max_length=15, blank=True, default="")
     hold_reason = models.CharField(max_length=500, blank=True, default="")
+    #: Held by the system because of unmapped SKUs: mapping the last one sets the order free.
+    held_for_mapping = models.BooleanField(default=False, editable=False)
     payment_status = models.CharField(
         max_length=10, choices=PaymentStatus.choices, default=PaymentStatus.PENDING, editable=False
     )
@@ -136,6 +156,34 @@ class SalesOrder(Document):
 
     def __str__(self) -> str:
         return self.order_number
+
+    @property
+    def amount_owed(self) -> Decimal:
+        """What is still to be paid."""
+        return max(self.grand_total - self.amount_paid, Decimal(0))
+
+    @property
+    def is_paid(self) -> bool:
+        """True when nothing is owed."""
+        return self.amount_paid >= self.grand_total
+
+    @property
+    def shipping_address(self) -> Address:
+        """Where it goes."""
+        return self._address("shipping")
+
+    @property
+    def billing_address(self) -> Address:
+        """Who gets the invoice."""
+        return self._address("billing")
+
+    def _address(self, kind: str) -> Address:
+        return Address(**{field: getattr(self, f"{kind}_{column}") for field, column in ADDRESS_COLUMNS.items()})
+
+    def set_address(self, kind: str, address: Address) -> None:
+        """Copy an address onto the order; ``kind`` is "shipping" or "billing"."""
+        for field, column in ADDRESS_COLUMNS.items():
+            setattr(self, f"{kind}_{column}", getattr(address, field).strip())
 
 
 class SalesOrderLine(Document):

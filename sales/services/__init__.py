@@ -1,0 +1,76 @@
+"""The verbs of sales."""
+
+from sales.services.customers import (
+    add_customer_user,
+    create_customer,
+    customer_for_buyer,
+    register_customer,
+    remove_address,
+    save_address,
+    update_customer,
+    update_customer_user,
+)
+from sales.services.invoicing import invoice_pdf, issue_invoice
+from sales.services.mapping import map_order_line
+from sales.services.orders import (
+    LineDraft,
+    OrderDraft,
+    cancel_order,
+    complete_order,
+    confirm_order,
+    deliver_order,
+    finish_production,
+    hold_order,
+    place_order,
+    reorder,
+    resume_order,
+    start_order,
+    update_shipping,
+)
+from sales.services.payments import (
+    charge_order,
+    decline_payment,
+    receive_payment,
+    record_payment,
+    record_refund,
+    settle_intended_payments,
+)
+from sales.services.shipping import deliver_shipment, pack_shipment, ship_order, ship_shipment, void_shipment
+
+__all__ = [
+    "LineDraft",
+    "OrderDraft",
+    "add_customer_user",
+    "cancel_order",
+    "charge_order",
+    "complete_order",
+    "confirm_order",
+    "create_customer",
+    "customer_for_buyer",
+    "decline_payment",
+    "deliver_order",
+    "deliver_shipment",
+    "finish_production",
+    "hold_order",
+    "invoice_pdf",
+    "issue_invoice",
+    "map_order_line",
+    "pack_shipment",
+    "place_order",
+    "receive_payment",
+    "record_payment",
+    "record_refund",
+    "register_customer",
+    "remove_address",
+    "reorder",
+    "resume_order",
+    "save_address",
+    "settle_intended_payments",
+    "ship_order",
+    "ship_shipment",
+    "start_order",
+    "update_customer",
+    "update_customer_user",
+    "update_shipping",
+    "void_shipment",
+]
