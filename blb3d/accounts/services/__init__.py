@@ -1,6 +1,7 @@
 """The verbs of accounts."""
 
 from blb3d.accounts.services.keys import issue_api_key, revoke_api_key, user_of_key
+from blb3d.accounts.services.locks import unlock_user
 from blb3d.accounts.services.registration import (
     confirm_password_reset,
     email_verification_link,
@@ -22,6 +23,7 @@ __all__ = [
     "revoke_api_key",
     "start_visit",
     "touch_visit",
+    "unlock_user",
     "update_profile",
     "user_of_key",
     "verify_email",

@@ -97,10 +97,38 @@ def test_a_key_is_issued_shown_once_and_revoked(client, owner):
     page = client.get(reverse("admin:accounts_apikey_change", args=[key.pk]))
     assert page.status_code == 200
     assert secret not in page.content.decode()
-    client.post(
-        reverse("admin:accounts_apikey_changelist"), {"action": "revoke", "_selected_action": [key.pk]}, follow=True
-    )
+    door = reverse("admin:accounts_apikey_verb", args=[key.pk, "revoke"])
+    assert client.post(door).status_code == 200
+    assert user_of_key(secret) == key.user
+    assert client.post(door, {"_answered": "1"}).status_code == 302
     assert user_of_key(secret) is None
+
+
+def test_an_owner_lets_somebody_in_who_was_locked_out(client, owner):
+    locked = StaffFactory(email="clerk@example.com")
+    page = reverse("admin:login")
+    for _ in range(5):
+        client.post(page, {"username": locked.email, "password": "wrong"})
+    assert client.post(page, {"username": locked.email, "password": PASSWORD}).status_code == 429
+    logged_in(client, owner)
+    assert client.post(reverse("admin:accounts_user_verb", args=[locked.pk, "unlock"])).status_code == 302
+    client.logout()
+    assert client.post(page, {"username": locked.email, "password": PASSWORD}).status_code == 302
+
+
+def test_who_may_look_at_users_cannot_put_an_old_version_back(client):
+    sync_roles()
+    user = UserFactory(is_superuser=True)
+    user.is_superuser = False
+    user.save()
+    looker = StaffFactory()
+    looker.user_permissions.set(permissions_matching(["accounts.view_user"]))
+    logged_in(client, looker)
+    old = reverse("admin:accounts_user_simple_history", args=[user.pk, user.history.last().pk])
+    assert client.get(old).status_code == 200
+    assert client.post(old, {"email": user.email}).status_code == 403
+    user.refresh_from_db()
+    assert not user.is_superuser
 
 
 def test_a_key_with_an_unknown_scope_is_told_in_the_form(client):

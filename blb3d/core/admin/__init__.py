@@ -9,6 +9,7 @@ from blb3d.core.admin.documents import (
     number_column,
     status_chip,
 )
+from blb3d.core.admin.history import HistoryAdmin
 from blb3d.core.admin.inlines import DocumentInline, ReadOnlyInline
 from blb3d.core.admin.keys import AutocompleteKeys, key_choice
 from blb3d.core.admin.verbs import AdminVerb, VerbForm
@@ -20,6 +21,7 @@ __all__ = [
     "ConsoleAdmin",
     "DocumentAdmin",
     "DocumentInline",
+    "HistoryAdmin",
     "LedgerAdmin",
     "ReadOnlyInline",
     "VerbForm",

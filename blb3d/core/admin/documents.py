@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from django.contrib import messages
-from django.contrib.admin import helpers
 from django.contrib.admin.utils import display_for_field, display_for_value, label_for_field, lookup_field, unquote
 from django.core.exceptions import FieldDoesNotExist, ObjectDoesNotExist, PermissionDenied
 from django.db import models
@@ -18,13 +17,12 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
-from unfold.forms import AdminForm, Fieldline
 from unfold.views import ChangeList
 
 from blb3d.core.actors import acting
+from blb3d.core.admin.history import HistoryAdmin
 from blb3d.core.admin.keys import AutocompleteKeys
 from blb3d.core.admin.timeline import changed_since, timeline
 from blb3d.core.admin.verbs import AdminVerb, VerbForm, worded
@@ -451,7 +449,7 @@ class ConsoleAdmin(AutocompleteKeys, ModelAdmin):
         return redirect(self._page_url(obj))
 
 
-class DocumentAdmin(SimpleHistoryAdmin, ConsoleAdmin):
+class DocumentAdmin(HistoryAdmin, ConsoleAdmin):
     """The page and list of a :class:`~blb3d.core.documents.Document`: the guide for an app's ``admin.py``.
 
     ::
@@ -568,20 +566,6 @@ class DocumentAdmin(SimpleHistoryAdmin, ConsoleAdmin):
         if obj is not None:
             sections.append(("Record", {"classes": ["collapse"], "fields": [AUDIT_FIELDS[:2], AUDIT_FIELDS[2:]]}))
         return sections
-
-    def revert_disabled(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Say yes: history is read, never put back."""
-        return True
-
-    def history_form_view(
-        self, request: HttpRequest, object_id: str, version_id: str, extra_context: Any = None
-    ) -> HttpResponseBase:
-        """Show an old version; putting it back would pass by every verb."""
-        if request.method != "GET":
-            raise PermissionDenied
-        # The console's own widgets for the form, as its base class does for a page.
-        vars(helpers).update(AdminForm=AdminForm, Fieldline=Fieldline)
-        return super().history_form_view(request, object_id, version_id, extra_context)  # type: ignore[no-any-return]
 
 
 class LedgerAdmin(ConsoleAdmin):
