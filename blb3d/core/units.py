@@ -77,9 +77,9 @@ def positive_quantity(quantity: Decimal, *, what: str = "quantity", maximum: Dec
     """Return the quantity at stock precision if it is above 0 and at most ``maximum``.
 
     Raises:
-        InvalidValue: it is zero, negative, not a number or absurdly large.
+        InvalidValue: it is zero at stock precision, negative, not a number or absurdly large.
     """
-    if not quantity.is_finite() or quantity <= 0 or quantity > maximum:
+    if not quantity.is_finite() or quantity <= 0 or quantity > maximum or not round_quantity(quantity):
         raise InvalidValue(
             f"The {what} must be more than 0 and at most {maximum}.", details={"field": what, "value": str(quantity)}
         )
