@@ -88,9 +88,9 @@ class Document(models.Model):
         abstract = True
 
     @classmethod
-    def from_db(cls, db: str | None, field_names: Any, values: Any) -> Self:
+    def from_db(cls, db: str | None, field_names: Any, values: Any, **later: Any) -> Self:
         """Remember the status that was loaded, so that a change past the lifecycle is seen."""
-        instance = super().from_db(db, field_names, values)
+        instance = super().from_db(db, field_names, values, **later)
         instance._remember_status()
         return instance
 

@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 class GeneratedFiles(BaseCommand):
     """Writes files from the code; with ``--check`` only tells whether they are up to date."""
 
-    requires_system_checks: list[str] = []  # noqa: RUF012  (Django's own declaration)
+    requires_system_checks: list[str] = []
     #: path below the project's root -> function returning the text
     files: ClassVar[dict[str, Callable[[], str]]]
 

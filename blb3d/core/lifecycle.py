@@ -218,8 +218,8 @@ class Lifecycle(Generic[D]):
             values = {self.field: target, "updated_at": now, "updated_by": acts.actor if acts else None, **move.values}
             models.QuerySet.update(self.model.all_objects.filter(pk__in=pks), version=F("version") + 1, **values)
             for document in documents:
-                for column, value in values.items():
-                    setattr(document, column, value)
+                for name_of_field, value in values.items():
+                    setattr(document, name_of_field, value)
                 document.version += 1
                 document._remember_status()
             write_history(documents)

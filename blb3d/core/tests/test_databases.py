@@ -49,9 +49,7 @@ def test_postgresql_without_a_pool_keeps_its_connection():
 
 
 def test_the_owners_form_for_sql_server_express():
-    url = (
-        "mssql+pyodbc://localhost\\SQLEXPRESS/BLB3D_ERP?driver=ODBC+Driver+17+for+SQL+Server&trusted_connection=yes"
-    )
+    url = "mssql+pyodbc://localhost\\SQLEXPRESS/BLB3D_ERP?driver=ODBC+Driver+17+for+SQL+Server&trusted_connection=yes"
     config = database_config(url, base_dir=Path())
     assert config["ENGINE"] == "blb3d.core.mssql"
     assert config["HOST"] == "localhost\\SQLEXPRESS"

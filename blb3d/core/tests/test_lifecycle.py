@@ -103,9 +103,12 @@ def test_many_documents_move_in_a_constant_number_of_statements(clerk: User, dja
     vendor = Vendor.objects.create(code="V", name="V")
     for count in (2, 20):
         orders = [PurchaseOrder.objects.create(po_number=f"P-{count}-{n}", vendor=vendor) for n in range(count)]
-        with transaction.atomic(), django_assert_num_queries(5):
-            with PURCHASE_ORDER.step_many(orders, "order", actor=clerk) as move:
-                move.set(notes="together")
+        with (
+            transaction.atomic(),
+            django_assert_num_queries(5),
+            PURCHASE_ORDER.step_many(orders, "order", actor=clerk) as move,
+        ):
+            move.set(notes="together")
         assert {(order.status, order.notes, order.version) for order in orders} == {("ordered", "together", 2)}
         for order in PurchaseOrder.objects.filter(pk__in=[order.pk for order in orders]):
             assert (order.status, order.notes, order.version) == ("ordered", "together", 2)
@@ -116,9 +119,12 @@ def test_many_documents_move_all_or_none(clerk: User) -> None:
     vendor = Vendor.objects.create(code="V", name="V")
     orders = [PurchaseOrder.objects.create(po_number=f"P-{n}", vendor=vendor) for n in range(3)]
     take(orders[1], "cancel", clerk, reason="not needed")
-    with pytest.raises(InvalidTransition) as refusal, transaction.atomic():
-        with PURCHASE_ORDER.step_many(orders, "order", actor=clerk):
-            raise AssertionError("the block must not run")
+    with (
+        pytest.raises(InvalidTransition) as refusal,
+        transaction.atomic(),
+        PURCHASE_ORDER.step_many(orders, "order", actor=clerk),
+    ):
+        raise AssertionError("the block must not run")
     assert refusal.value.details["id"] == orders[1].pk
     assert list(PurchaseOrder.objects.order_by("pk").values_list("status", flat=True)) == [
         "draft",
