@@ -329,7 +329,7 @@ def numbers_for(request: HttpRequest) -> list[Number]:
         by_currency = invoiced.annotate(total=Sum("grand_total"), n=Count("pk"))
         amounts = [money(row["total"], row["currency"]) for row in by_currency]
         count = sum(row["n"] for row in by_currency)
-        note = f"{count} invoices" if count else ""
+        note = f"{count} invoice{'s' if count > 1 else ''}" if count else ""
         numbers.append(Number("Invoiced", " + ".join(amounts) or money(Decimal(0)), note))
     return numbers
 
