@@ -36,6 +36,7 @@ def collect() -> dict[str, Any]:
 
     from blb3d.core.inbox import InboundMessage
     from blb3d.core.outbox import EventDelivery, OutboxEvent
+    from blb3d.core.units import round_quantity
     from blb3d.core.work import WorkStatus
     from inventory.models import Inventory, InventoryTransaction
     from inventory.selectors import verify_ledger
@@ -45,6 +46,9 @@ def collect() -> dict[str, Any]:
 
     def counted(rows: Any) -> list[list[Any]]:
         return sorted([*map(str, row), number] for row, number in Counter(rows).items())
+
+    def quantity(amount: Decimal | None) -> str:
+        return str(round_quantity(amount or Decimal(0)))
 
     def money(amount: Decimal | None) -> str:
         return str(amount or Decimal(0))
@@ -75,9 +79,9 @@ def collect() -> dict[str, Any]:
             "serials": counted(SerialNumber.objects.values_list("product__sku", "status")),
             "shipments": counted(Shipment.objects.values_list("status", "carrier")),
             "invoices": [Invoice.objects.count(), money(Invoice.objects.aggregate(t=Sum("grand_total"))["t"])],
-            "stock": sorted([row["product__sku"], str(row["on"]), str(row["al"])] for row in balances),
+            "stock": sorted([row["product__sku"], quantity(row["on"]), quantity(row["al"])] for row in balances),
             "moved": sorted(
-                [row["transaction_type"], row["product__category"], str(row["total"])]
+                [row["transaction_type"], row["product__category"], quantity(row["total"])]
                 for row in moves.values("transaction_type", "product__category").annotate(total=Sum("on_hand_change"))
             ),
         },
