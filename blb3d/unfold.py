@@ -18,13 +18,13 @@ UNFOLD: dict[str, Any] = {
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
     "STYLES": [lambda request: static("blb3d/admin.css")],
-    "DASHBOARD_CALLBACK": "blb3d.console.home",
-    "ENVIRONMENT": "blb3d.console.environment",
-    "COMMAND": {"search_callback": "blb3d.console.search", "show_history": True},
+    "DASHBOARD_CALLBACK": "blb3d.console.home.home",
+    "ENVIRONMENT": "blb3d.console.navigation.environment",
+    "COMMAND": {"search_callback": "blb3d.console.navigation.search", "show_history": True},
     "SIDEBAR": {
         "show_search": True,
         "command_search": True,
         "show_all_applications": False,
-        "navigation": "blb3d.console.navigation",
+        "navigation": "blb3d.console.navigation.navigation",
     },
 }

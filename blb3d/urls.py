@@ -4,9 +4,11 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from blb3d import api
+from blb3d.console import pages as console
 from blb3d.core import health
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    *console.urlpatterns,
     path("admin/", admin.site.urls),
     path("api/v1/", include((api.v1, "api-v1"), namespace="v1")),
     re_path(r"^health/live/?$", health.live, name="health-live"),

@@ -4,6 +4,7 @@ import datetime
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission
 from django.db import connection
@@ -12,14 +13,22 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from blb3d import console
 from blb3d.accounts.models import User
 from blb3d.accounts.roles import sync_roles
+from blb3d.console import home, navigation
 from blb3d.core.inbox import InboundMessage
 from blb3d.core.outbox import EventDelivery
 from blb3d.tests.rows import make_row
 from integrations.models import MarketplaceProductMapping
-from production.models import Printer, PrintJob, PrintJobPart
+from inventory.models import BOMLine
+from production.models import (
+    Printer,
+    PrintJob,
+    PrintJobPart,
+    ProductionOrder,
+    ProductionOrderMaterial,
+    SerialNumber,
+)
 from sales.models import Invoice, SalesOrder, SalesOrderLine
 
 pytestmark = pytest.mark.django_db
@@ -45,7 +54,7 @@ def asking(user: User) -> Any:
 
 
 def counts(user: User) -> dict[str, int]:
-    return {card.name: card.count for cards in console.queues_for(asking(user)).values() for card in cards}
+    return {card.name: card.count for cards in home.queues_for(asking(user)).values() for card in cards}
 
 
 def move(document: Any, status: str, **values: Any) -> Any:
@@ -104,9 +113,9 @@ def test_a_card_leads_to_the_rows_that_it_counts(boss: User) -> None:
     dead.status = "dead"
     dead.save()
     make_row(EventDelivery)
-    for queue in console.QUEUES:
-        card = console.card_of(queue, asking(boss))
-        page = admin.site._registry.get(console.apps.get_model(queue.model))
+    for queue in home.QUEUES:
+        card = home.card_of(queue, asking(boss))
+        page = admin.site._registry.get(apps.get_model(queue.model))
         if page is None:
             assert card.url == ""
             continue
@@ -117,8 +126,8 @@ def test_a_card_leads_to_the_rows_that_it_counts(boss: User) -> None:
 
 def test_every_queue_and_page_is_named_after_a_real_permission() -> None:
     known = {f"{p.content_type.app_label}.{p.codename}" for p in Permission.objects.select_related("content_type")}
-    assert {queue.permission for queue in console.QUEUES} <= known
-    assert all(console.apps.get_model(label) for models in console.NAVIGATION.values() for label, _ in models)
+    assert {queue.permission for queue in home.QUEUES} <= known
+    assert all(apps.get_model(label) for models in navigation.NAVIGATION.values() for label, _, _ in models)
 
 
 def test_the_age_is_that_of_the_oldest(boss: User) -> None:
@@ -126,7 +135,7 @@ def test_the_age_is_that_of_the_oldest(boss: User) -> None:
         order = make_row(SalesOrder)
         order.created_at = timezone.now() - datetime.timedelta(hours=hours)
         order.save()
-    [card] = [card for card in console.queues_for(asking(boss))["Sales"] if card.name == "Orders to confirm"]
+    [card] = [card for card in home.queues_for(asking(boss))["Sales"] if card.name == "Orders to confirm"]
     assert (card.count, card.oldest) == (2, "30 h")
 
 
@@ -134,7 +143,7 @@ def test_the_age_is_that_of_the_oldest(boss: User) -> None:
     ("minutes", "words"), [(0, "0 min"), (59, "59 min"), (60, "1 h"), (47 * 60, "47 h"), (48 * 60, "2 d")]
 )
 def test_an_age_is_said_as_people_say_it(minutes: int, words: str) -> None:
-    assert console.age(timezone.now() - datetime.timedelta(minutes=minutes)) == words
+    assert home.age(timezone.now() - datetime.timedelta(minutes=minutes)) == words
 
 
 def test_home_costs_the_same_with_many_rows(boss: User) -> None:
@@ -153,19 +162,19 @@ def test_home_costs_the_same_with_many_rows(boss: User) -> None:
         make_row(PrintJobPart)
         make_row(Invoice)
     assert queries() == few
-    assert few <= len(console.QUEUES) + 10
+    assert few <= len(home.QUEUES) + 12
 
 
 def test_home_shows_a_role_its_own_work_only() -> None:
     operator = clerk("operator")
     assert set(counts(operator)) == {
-        "Orders to inspect and pack",
+        "Orders to pack",
         "Plates to clear",
         "Failed jobs",
         "Jobs ended unseen",
         "Printers silent or refused",
     }
-    assert [number.name for number in console.numbers_for(asking(operator))] == ["Orders", "Shipped", "Parts printed"]
+    assert [number.name for number in home.numbers_for(asking(operator))] == ["Orders", "Shipped", "Parts printed"]
     page = entering(operator).get(reverse("admin:index"))
     assert page.status_code == 200
     assert "Invoiced" not in page.content.decode()
@@ -173,9 +182,9 @@ def test_home_shows_a_role_its_own_work_only() -> None:
 
 def test_navigation_holds_what_the_role_may_see() -> None:
     operator = clerk("operator")
-    titles = {group.get("title") for group in console.navigation(asking(operator))}
+    titles = {group.get("title") for group in navigation.navigation(asking(operator))}
     assert "System" not in titles
-    links = [item["link"] for group in console.navigation(asking(operator)) for item in group["items"]]
+    links = [item["link"] for group in navigation.navigation(asking(operator)) for item in group["items"]]
     client = entering(operator)
     assert {client.get(link).status_code for link in links} == {200}
 
@@ -186,7 +195,7 @@ def test_todays_numbers_add_up(boss: User) -> None:
     move(part.job, "finished", cleared_at=timezone.now())
     make_row(PrintJobPart)
     invoice = make_row(Invoice)
-    numbers = {number.name: (number.value, number.note) for number in console.numbers_for(asking(boss))}
+    numbers = {number.name: (number.value, number.note) for number in home.numbers_for(asking(boss))}
     assert numbers["Parts printed"] == ("5", "2 scrapped")
     assert numbers["Invoiced"] == ("$1.00", "1 invoice")
     assert numbers["Orders"] == (str(SalesOrder.objects.count()), "")
@@ -197,7 +206,7 @@ def test_search_finds_a_document_by_its_number_and_hides_what_the_role_may_not_s
     make_row(Printer)
     operator = clerk("operator")
     mapping = make_row(MarketplaceProductMapping)
-    assert console.search(asking(operator), mapping.marketplace_product_id) == []
+    assert navigation.search(asking(operator), mapping.marketplace_product_id) == []
     response = entering(operator).get(reverse("admin:search"), {"s": "zzz", "extended": "1"})
     assert response.status_code == 200
 
@@ -220,3 +229,46 @@ def test_nobody_enters_the_console_who_is_not_staff() -> None:
     response = entering(user).get(reverse("admin:index"))
     assert response.status_code == 302
     assert response.headers["Location"].startswith(reverse("admin:login"))
+
+
+def test_the_trace_page_follows_a_serial_number_and_a_lot(boss: User) -> None:
+    serial = make_row(SerialNumber, with_optional_keys=True)
+    used = make_row(ProductionOrderMaterial, with_optional_keys=True)
+    ProductionOrderMaterial.objects.filter(pk=used.pk).update(
+        production_order=serial.production_order, print_job=serial.print_job
+    )
+    SerialNumber.objects.filter(pk=serial.pk).update(serial_number="BLB-20260401-0001")
+    client = entering(boss)
+    page = client.get(reverse("console-trace"), {"number": "blb-20260401-0001"})
+    chain = {what: [text for text, _, _ in links] for what, links in page.context["steps"]}
+    assert chain["Production order"] == [serial.production_order.code]
+    assert chain["Material lots"] == [used.material_lot.lot_number]
+    assert chain["Customer"] == [str(serial.sales_order.customer)]
+    page = client.get(reverse("console-trace"), {"number": used.material_lot.lot_number})
+    chain = {what: [text for text, _, _ in links] for what, links in page.context["steps"]}
+    assert chain["Production orders"] == [serial.production_order.code]
+    assert chain["Serial numbers"] == ["BLB-20260401-0001"]
+    missing = client.get(reverse("console-trace"), {"number": "nothing"})
+    assert "Nothing has the number nothing." in missing.content.decode()
+
+
+def test_the_materials_page_names_what_is_short(boss: User) -> None:
+    line = make_row(BOMLine)
+    make_row(ProductionOrder)
+    order = ProductionOrder.objects.get()
+    order.bom, order.product = line.bom, line.bom.product
+    order.save()
+    page = entering(boss).get(reverse("console-materials"))
+    assert [(row.material_sku, row.shortage_kg) for row, _ in page.context["rows"]] == [
+        (line.component.sku, order.quantity)
+    ]
+    [card] = [card for card in home.queues_for(asking(boss))["Stock"] if card.name == "Materials short"]
+    assert (card.count, card.url) == (1, reverse("console-materials"))
+
+
+@pytest.mark.parametrize("name", ["console-trace", "console-materials"])
+def test_pages_of_their_own_are_for_roles_that_may_see_what_is_on_them(name: str) -> None:
+    nobody = User.objects.create_user("new@example.com", is_staff=True)
+    assert entering(nobody).get(reverse(name)).status_code == 403
+    assert entering(clerk("operator")).get(reverse(name)).status_code == 200
+    assert Client().get(reverse(name)).status_code == 302

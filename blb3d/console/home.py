@@ -1,7 +1,4 @@
-"""The console's frame: navigation by work, the home page that says what needs somebody now, search by any number.
-
-Part of the composition root: it may read every app and owns nothing. Every queue costs one query.
-"""
+"""The home page: what needs somebody now, today's numbers, the printers. Every queue costs one query."""
 
 from __future__ import annotations
 
@@ -9,171 +6,21 @@ import datetime
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
-from urllib.parse import urlencode
 
 from django.apps import apps
-from django.conf import settings
-from django.contrib import admin
 from django.db.models import Count, Min, Sum
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
-from unfold.dataclasses import SearchResult
 
+from blb3d.console.navigation import MATERIALS, admin_of, list_url, page_url
 from blb3d.core.admin import status_chip
 from blb3d.core.templatetags.blb3d_ui import chip, money
 from blb3d.core.work import WorkStatus
 from production.models import Printer, PrintJob, PrintJobPart
+from production.selectors import material_requirements
 from sales.models import Invoice, SalesOrder, Shipment
-
-# --- Navigation -------------------------------------------------------------------------------------------------------
-
-#: Group -> (model, icon), in the order of the work. What a role may not see, and what has no page, is left out.
-NAVIGATION: dict[str, list[tuple[str, str]]] = {
-    "Sales": [
-        ("sales.SalesOrder", "receipt_long"),
-        ("sales.Customer", "groups"),
-        ("sales.Shipment", "local_shipping"),
-        ("sales.Invoice", "request_quote"),
-        ("sales.Payment", "payments"),
-        ("sales.Refund", "currency_exchange"),
-        ("sales.RMA", "assignment_return"),
-        ("sales.ChangeOrder", "edit_note"),
-    ],
-    "Quotes": [
-        ("quotes.Quote", "design_services"),
-        ("quotes.QuoteFile", "deployed_code"),
-        ("quotes.FileUploadLog", "upload_file"),
-        ("quotes.QuoteAnalytics", "insights"),
-    ],
-    "Production": [
-        ("production.ProductionOrder", "precision_manufacturing"),
-        ("production.PrintJob", "layers"),
-        ("production.Printer", "print"),
-        ("production.WorkCenter", "factory"),
-        ("production.MaintenanceWindow", "build"),
-        ("production.QualityInspection", "fact_check"),
-        ("production.Nonconformance", "report"),
-        ("production.SerialNumber", "qr_code_2"),
-        ("production.TraceLink", "account_tree"),
-        ("production.ProductionAnalytics", "monitoring"),
-    ],
-    "Stock": [
-        ("inventory.Product", "category"),
-        ("inventory.BOM", "list_alt"),
-        ("inventory.ProductPlate", "grid_view"),
-        ("inventory.PrintFile", "draft"),
-        ("inventory.Inventory", "inventory_2"),
-        ("inventory.MaterialLot", "pallet"),
-        ("inventory.Spool", "album"),
-        ("inventory.InventoryTransaction", "swap_vert"),
-        ("inventory.Reservation", "bookmark"),
-        ("inventory.InventoryLocation", "warehouse"),
-        ("inventory.PurchaseOrder", "shopping_cart"),
-        ("inventory.Vendor", "storefront"),
-    ],
-    "Integrations": [
-        ("integrations.MarketplaceProductMapping", "link"),
-        ("integrations.Channel", "hub"),
-        ("integrations.PrinterConnection", "lan"),
-        ("integrations.PrinterCommand", "send"),
-        ("core.InboundMessage", "inbox"),
-        ("core.EventDelivery", "outbox"),
-        ("core.OutboxEvent", "bolt"),
-    ],
-    "System": [
-        ("accounts.User", "person"),
-        ("auth.Group", "badge"),
-        ("accounts.ApiKey", "key"),
-        ("accounts.PortalSession", "devices"),
-        ("core.NumberSequence", "tag"),
-    ],
-}
-
-#: Groups that stand open; the others open by a click.
-OPEN = {"Sales", "Production"}
-
-#: What the search box looks through, in this order.
-SEARCHED = (
-    "sales.SalesOrder",
-    "sales.Customer",
-    "quotes.Quote",
-    "production.ProductionOrder",
-    "production.PrintJob",
-    "production.SerialNumber",
-    "inventory.Product",
-    "inventory.MaterialLot",
-    "sales.Shipment",
-    "sales.Invoice",
-    "inventory.PurchaseOrder",
-)
-FOUND_PER_MODEL = 5
-
-
-def _admin_of(label: str, request: HttpRequest) -> Any:
-    """Return the admin of a model when it has one that this person may look at."""
-    page = admin.site._registry.get(apps.get_model(label))
-    return page if page is not None and page.has_view_permission(request) else None
-
-
-def _list_url(label: str, **filters: str) -> str:
-    url = reverse(f"admin:{label.replace('.', '_').lower()}_changelist")
-    return f"{url}?{urlencode(filters)}" if filters else url
-
-
-def _page_url(label: str, pk: int, request: HttpRequest) -> str:
-    if _admin_of(label, request) is None:
-        return ""
-    return reverse(f"admin:{label.replace('.', '_').lower()}_change", args=[pk])
-
-
-def navigation(request: HttpRequest) -> list[dict[str, Any]]:
-    """Return the side navigation: what this person's role may see, grouped by work."""
-    groups: list[dict[str, Any]] = [
-        {"items": [{"title": "Home", "icon": "home", "link": reverse("admin:index"), "permission": None}]}
-    ]
-    for title, models in NAVIGATION.items():
-        items = []
-        for label, icon in models:
-            page = _admin_of(label, request)
-            if page is not None:
-                name = str(page.opts.verbose_name_plural)
-                items.append({"title": name[:1].upper() + name[1:], "icon": icon, "link": _list_url(label)})
-        if items:
-            groups.append({"title": title, "collapsible": title not in OPEN, "separator": True, "items": items})
-    return groups
-
-
-def search(request: HttpRequest, term: str) -> list[SearchResult]:
-    """Return the documents that a number, name or code leads to, a few of each kind."""
-    found = []
-    for label in SEARCHED:
-        page = _admin_of(label, request)
-        if page is None:
-            continue
-        rows, _ = page.get_search_results(request, page.get_queryset(request), term)
-        icon = next(icon for models in NAVIGATION.values() for model, icon in models if model == label)
-        found += [
-            SearchResult(
-                title=str(row),
-                description=str(page.opts.verbose_name).capitalize(),
-                link=_page_url(label, row.pk, request),
-                icon=icon,
-            )
-            for row in rows[:FOUND_PER_MODEL]
-        ]
-    return found
-
-
-def environment(request: HttpRequest) -> list[str] | None:
-    """Return the label that tells a demo or a developer's machine from the real thing."""
-    if settings.DEMO:
-        return ["Demo", "info"]
-    return ["Debug", "warning"] if settings.DEBUG else None
-
-
-# --- Home: what needs somebody now ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -235,7 +82,7 @@ QUEUES: tuple[Queue, ...] = (
           {"status__in": _OPEN_ORDER, "promised_date__lt": timezone.localdate}, "stopped"),
     Queue("Sales", "SKUs not mapped", "sales.change_salesorderline", "sales.SalesOrder", "created_at",
           {"lines__supply__exact": "unmapped", "status__in": _OPEN_ORDER}),
-    Queue("Sales", "Orders to inspect and pack", "sales.pack_shipment", "sales.SalesOrder", "updated_at",
+    Queue("Sales", "Orders to pack", "sales.pack_shipment", "sales.SalesOrder", "updated_at",
           {"status__exact": "quality_check"}, "waiting"),
     Queue("Production", "Plates to clear", "production.clear_printjob", "production.PrintJob", "finished_at",
           {"status__in": ["finished", "failed", "cancelled"], "started_at__isnull": False, "cleared_at__isnull": True}),
@@ -289,14 +136,23 @@ def card_of(queue: Queue, request: HttpRequest) -> Card:
     model = apps.get_model(queue.model)
     filters = _filters(queue)
     found = model._default_manager.filter(**filters).aggregate(n=Count("pk", distinct=True), oldest=Min(queue.since))
-    page = _admin_of(queue.model, request)
+    page = admin_of(queue.model, request)
     url = ""
     if page is not None:
-        url = _list_url(queue.model, **{lookup: _in_address(value) for lookup, value in filters.items()})
+        url = list_url(queue.model, **{lookup: _in_address(value) for lookup, value in filters.items()})
     if not found["n"]:
         return Card(queue.name, url, 0, "", SafeString(""))
     status, word = WORDS[queue.meaning]
     return Card(queue.name, url, found["n"], age(found["oldest"]), chip(status, label=word))
+
+
+def materials_short(request: HttpRequest) -> Card:
+    """Count the materials that open orders lack."""
+    short = len(material_requirements())
+    status, word = WORDS["attention"]
+    shown = chip(status, label=word) if short else SafeString("")
+    url = reverse(MATERIALS.url_name) if request.user.has_perms(MATERIALS.permissions) else ""  # type: ignore[union-attr]
+    return Card("Materials short", url, short, "", shown)
 
 
 def queues_for(request: HttpRequest) -> dict[str, list[Card]]:
@@ -305,6 +161,8 @@ def queues_for(request: HttpRequest) -> dict[str, list[Card]]:
     for queue in QUEUES:
         if request.user.has_perm(queue.permission):  # type: ignore[union-attr]
             groups.setdefault(queue.group, []).append(card_of(queue, request))
+    if request.user.has_perm("inventory.add_purchaseorder"):  # type: ignore[union-attr]
+        groups.setdefault("Stock", []).insert(0, materials_short(request))
     return groups
 
 
@@ -346,10 +204,10 @@ def farm(request: HttpRequest) -> list[dict[str, Any]]:
         rows.append(
             {
                 "printer": printer,
-                "url": _page_url("production.Printer", printer.pk, request),
+                "url": page_url("production.Printer", printer.pk, request),
                 "connection": status_chip(printer, "connection"),
                 "job": job,
-                "job_url": _page_url("production.PrintJob", job.pk, request) if job else "",
+                "job_url": page_url("production.PrintJob", job.pk, request) if job else "",
             }
         )
     return rows

@@ -1,0 +1,1 @@
+"""The console's frame; part of the composition root: it may read every app and owns nothing."""

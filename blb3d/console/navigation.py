@@ -1,0 +1,185 @@
+"""The side navigation by work, the search by any number, and addresses of pages as far as a person may open them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.apps import apps
+from django.conf import settings
+from django.contrib import admin
+from django.http import HttpRequest
+from django.urls import reverse
+from unfold.dataclasses import SearchResult
+
+#: Group -> (model, icon, name where the table's own would not do), in the order of the work. What a role may not see,
+#: and what has no page, is left out.
+NAVIGATION: dict[str, list[tuple[str, str, str]]] = {
+    "Sales": [
+        ("sales.SalesOrder", "receipt_long", ""),
+        ("sales.Customer", "groups", ""),
+        ("sales.Shipment", "local_shipping", ""),
+        ("sales.Invoice", "request_quote", ""),
+        ("sales.Payment", "payments", ""),
+        ("sales.Refund", "currency_exchange", ""),
+        ("sales.RMA", "assignment_return", "Returns"),
+        ("sales.ChangeOrder", "edit_note", ""),
+    ],
+    "Quotes": [
+        ("quotes.Quote", "design_services", ""),
+        ("quotes.QuoteFile", "deployed_code", ""),
+        ("quotes.FileUploadLog", "upload_file", "Upload log"),
+        ("quotes.QuoteAnalytics", "insights", "Quote analytics"),
+    ],
+    "Production": [
+        ("production.ProductionOrder", "precision_manufacturing", ""),
+        ("production.PrintJob", "layers", ""),
+        ("production.Printer", "print", ""),
+        ("production.WorkCenter", "factory", ""),
+        ("production.MaintenanceWindow", "build", "Maintenance"),
+        ("production.QualityInspection", "fact_check", ""),
+        ("production.Nonconformance", "report", "Nonconformances"),
+        ("production.SerialNumber", "qr_code_2", ""),
+        ("production.TraceLink", "account_tree", "Trace links"),
+        ("production.ProductionAnalytics", "monitoring", "Estimate analytics"),
+    ],
+    "Stock": [
+        ("inventory.Product", "category", ""),
+        ("inventory.BOM", "list_alt", "Bills of materials"),
+        ("inventory.ProductPlate", "grid_view", "Plates"),
+        ("inventory.PrintFile", "draft", ""),
+        ("inventory.Inventory", "inventory_2", "Balances"),
+        ("inventory.MaterialLot", "pallet", "Lots"),
+        ("inventory.Spool", "album", ""),
+        ("inventory.InventoryTransaction", "swap_vert", "Stock ledger"),
+        ("inventory.Reservation", "bookmark", ""),
+        ("inventory.InventoryLocation", "warehouse", "Locations"),
+        ("inventory.PurchaseOrder", "shopping_cart", ""),
+        ("inventory.Vendor", "storefront", ""),
+    ],
+    "Integrations": [
+        ("integrations.MarketplaceProductMapping", "link", "Product mappings"),
+        ("integrations.Channel", "hub", ""),
+        ("integrations.PrinterConnection", "lan", ""),
+        ("integrations.PrinterCommand", "send", ""),
+        ("core.InboundMessage", "inbox", "Messages from partners"),
+        ("core.EventDelivery", "outbox", "Deliveries"),
+        ("core.OutboxEvent", "bolt", "Facts"),
+    ],
+    "System": [
+        ("accounts.User", "person", ""),
+        ("auth.Group", "badge", "Roles"),
+        ("accounts.ApiKey", "key", "API keys"),
+        ("accounts.PortalSession", "devices", "Portal visits"),
+        ("core.NumberSequence", "tag", ""),
+    ],
+}
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of the console that is not a table's."""
+
+    group: str
+    title: str
+    icon: str
+    url_name: str
+    permissions: tuple[str, ...]
+
+
+MATERIALS = Page(
+    "Production",
+    "Material requirements",
+    "production_quantity_limits",
+    "console-materials",
+    ("production.view_productionorder", "inventory.view_product"),
+)
+TRACE = Page("Production", "Trace", "conversion_path", "console-trace", ("production.view_serialnumber",))
+PAGES = (MATERIALS, TRACE)
+
+#: Groups that stand open; the others open by a click.
+OPEN = {"Sales", "Production"}
+
+#: What the search box looks through, in this order.
+SEARCHED = (
+    "sales.SalesOrder",
+    "sales.Customer",
+    "quotes.Quote",
+    "production.ProductionOrder",
+    "production.PrintJob",
+    "production.SerialNumber",
+    "inventory.Product",
+    "inventory.MaterialLot",
+    "sales.Shipment",
+    "sales.Invoice",
+    "inventory.PurchaseOrder",
+)
+FOUND_PER_MODEL = 5
+
+
+def admin_of(label: str, request: HttpRequest) -> Any:
+    """Return the admin of a model when it has one that this person may look at."""
+    page = admin.site._registry.get(apps.get_model(label))
+    return page if page is not None and page.has_view_permission(request) else None
+
+
+def list_url(label: str, **filters: str) -> str:
+    url = reverse(f"admin:{label.replace('.', '_').lower()}_changelist")
+    return f"{url}?{urlencode(filters)}" if filters else url
+
+
+def page_url(label: str, pk: int, request: HttpRequest) -> str:
+    if admin_of(label, request) is None:
+        return ""
+    return reverse(f"admin:{label.replace('.', '_').lower()}_change", args=[pk])
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    """Return the side navigation: what this person's role may see, grouped by work."""
+    groups: list[dict[str, Any]] = [
+        {"items": [{"title": "Home", "icon": "home", "link": reverse("admin:index"), "permission": None}]}
+    ]
+    for title, models in NAVIGATION.items():
+        items = []
+        for label, icon, given in models:
+            page = admin_of(label, request)
+            if page is not None:
+                name = given or str(page.opts.verbose_name_plural)
+                items.append({"title": name[:1].upper() + name[1:], "icon": icon, "link": list_url(label)})
+        items += [
+            {"title": page.title, "icon": page.icon, "link": reverse(page.url_name)}
+            for page in PAGES
+            if page.group == title and request.user.has_perms(page.permissions)  # type: ignore[union-attr]
+        ]
+        if items:
+            groups.append({"title": title, "collapsible": title not in OPEN, "separator": True, "items": items})
+    return groups
+
+
+def search(request: HttpRequest, term: str) -> list[SearchResult]:
+    """Return the documents that a number, name or code leads to, a few of each kind."""
+    found = []
+    for label in SEARCHED:
+        page = admin_of(label, request)
+        if page is None:
+            continue
+        rows, _ = page.get_search_results(request, page.get_queryset(request), term)
+        icon = next(icon for models in NAVIGATION.values() for model, icon, _ in models if model == label)
+        found += [
+            SearchResult(
+                title=str(row),
+                description=str(page.opts.verbose_name).capitalize(),
+                link=page_url(label, row.pk, request),
+                icon=icon,
+            )
+            for row in rows[:FOUND_PER_MODEL]
+        ]
+    return found
+
+
+def environment(request: HttpRequest) -> list[str] | None:
+    """Return the label that tells a demo or a developer's machine from the real thing."""
+    if settings.DEMO:
+        return ["Demo", "info"]
+    return ["Debug", "warning"] if settings.DEBUG else None
