@@ -5,13 +5,16 @@ Only ratios, counts of statements and growth are judged; absolute figures are pr
 
 from __future__ import annotations
 
+import os
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 
 #: Bookkeeping of transactions, not work of ours.
@@ -94,17 +97,30 @@ class Report:
         return all(judgement.holds for judgement in self.judgements)
 
 
+def _called_from(folders: tuple[str, ...]) -> bool:
+    """Tell whether code of one of these folders of the project is on the call stack."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_filename.startswith(folders):
+            return True
+        frame = frame.f_back  # type: ignore[assignment]
+    return False
+
+
 class StatementCounter:
     """Counts the statements that do work; ``seen`` keeps their beginnings for a report."""
 
-    def __init__(self) -> None:
-        """Start at zero."""
+    def __init__(self, *apps: str) -> None:
+        """Start at zero; with ``apps``, ``within`` counts what code of these apps issued."""
         self.seen: list[str] = []
+        self.within = 0
+        self.folders = tuple(f"{settings.BASE_DIR / app}{os.sep}" for app in apps)
 
     def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         """Count one statement and run it."""
         if not sql.lstrip().upper().startswith(_NOT_COUNTED):
             self.seen.append(sql[:160])
+            self.within += bool(self.folders) and _called_from(self.folders)
         return execute(sql, params, many, context)
 
     @property
@@ -114,9 +130,9 @@ class StatementCounter:
 
 
 @contextmanager
-def counting() -> Iterator[StatementCounter]:
-    """Count the statements of the block."""
-    counter = StatementCounter()
+def counting(*apps: str) -> Iterator[StatementCounter]:
+    """Count the statements of the block, and those of them that code of ``apps`` issued."""
+    counter = StatementCounter(*apps)
     with connection.execute_wrapper(counter):
         yield counter
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import django
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
@@ -48,6 +49,7 @@ class Command(BaseCommand):
         reports: list[Report] = []
         try:
             for bench in names:
+                call_command("flush", verbosity=0, interactive=False)
                 report = BENCHES[bench]()
                 reports.append(report)
                 self.stdout.write(f"\n{report.name}")
