@@ -1,14 +1,7 @@
 """The console: what every app's ``admin.py`` is built from. Start with :class:`DocumentAdmin`."""
 
-from blb3d.core.admin.documents import (
-    ConsoleAdmin,
-    DocumentAdmin,
-    LedgerAdmin,
-    chip_column,
-    money_column,
-    number_column,
-    status_chip,
-)
+from blb3d.core.admin.columns import chip_column, money_column, number_column, status_chip
+from blb3d.core.admin.documents import ConsoleAdmin, DocumentAdmin, LedgerAdmin
 from blb3d.core.admin.history import HistoryAdmin
 from blb3d.core.admin.inlines import DocumentInline, ReadOnlyInline
 from blb3d.core.admin.keys import AutocompleteKeys, key_choice

@@ -12,7 +12,8 @@ from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
 
-from blb3d.core.admin.documents import LedgerAdmin, status_chip
+from blb3d.core.admin.columns import status_chip
+from blb3d.core.admin.documents import LedgerAdmin
 from blb3d.core.admin.verbs import AdminVerb
 from blb3d.core.idempotency import IdempotencyRecord
 from blb3d.core.inbox import InboundMessage

@@ -1,0 +1,49 @@
+"""Columns of lists and facts of headers: chips, money and quantities as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from blb3d.core.templatetags.blb3d_ui import chip, money, plain_number
+
+
+def chip_column(field: str, description: str = "") -> Callable[..., SafeString]:
+    """Return a list column that shows a field with choices as a chip: ``payment = chip_column("payment_status")``."""
+
+    @display(description=description or field.replace("_", " "), ordering=field)
+    def column(self: Any, obj: Any) -> SafeString:
+        return status_chip(obj, field)
+
+    return column
+
+
+def money_column(field: str, description: str = "", currency: str = "currency") -> Callable[..., str]:
+    """Return a list column that shows an amount with its currency."""
+
+    @display(description=description or field.replace("_", " "), ordering=field)
+    def column(self: Any, obj: Any) -> str:
+        return money(getattr(obj, field), getattr(obj, currency, None))
+
+    return column
+
+
+def number_column(field: str, description: str = "", unit: str = "") -> Callable[..., str]:
+    """Return a list column that shows a quantity without the zeros of storage; ``unit`` is a field's name or text."""
+
+    @display(description=description or field.replace("_", " "), ordering=field)
+    def column(self: Any, obj: Any) -> str:
+        return f"{plain_number(getattr(obj, field))} {getattr(obj, unit, unit)}".strip()
+
+    return column
+
+
+def status_chip(obj: Any, field: str = "status") -> SafeString:
+    """Return a document's status as a chip with the words of its choices."""
+    shown = getattr(obj, f"get_{field}_display", None)
+    value = getattr(obj, field)
+    label = str(shown() if shown else value)
+    return chip(value, label=label[:1].upper() + label[1:])
