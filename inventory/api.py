@@ -23,10 +23,11 @@ from blb3d.core.api.permissions import requires
 from blb3d.core.api.routers import BothSlashRouter, both_slashes
 from blb3d.core.api.serializers import ErrorSerializer, StrictSerializer
 from blb3d.core.api.versions import VersionedMixin
-from blb3d.core.errors import InvalidValue, NotFound
+from blb3d.core.errors import InvalidValue
 from blb3d.core.numbering import next_number
-from blb3d.core.units import Unit, convert
+from blb3d.core.units import convert
 from inventory import services as inventory
+from inventory.errors import NoActiveBOM
 from inventory.models import (
     Inventory,
     InventoryLocation,
@@ -264,7 +265,7 @@ class MovementSerializer(StrictSerializer):
     )
     product_sku = serializers.CharField(max_length=60)
     quantity = serializers.DecimalField(**QUANTITY, help_text="Signed for adjustments, else above 0.")
-    unit = serializers.ChoiceField(choices=Unit.choices, required=False, help_text="Else the product's stock unit.")
+    unit = serializers.CharField(max_length=6, required=False, help_text="g, kg, each ...; else the stock unit.")
     location = serializers.CharField(
         max_length=40, required=False, help_text="Code; else the default. Consumption takes lots first in first out."
     )
@@ -359,7 +360,7 @@ class ProductViewSet(VersionedMixin, ReadOnlyModelViewSet[Product]):
         """Return the active bill of materials."""
         bom = active_bom(self.get_object())
         if bom is None:
-            raise NotFound("The product has no active bill of materials.")
+            raise NoActiveBOM
         return Response(BOMSerializer(bom).data)
 
 

@@ -62,7 +62,7 @@ class NoActiveBOM(BLB3DError):
     """The product has no active bill of materials."""
 
     code = "MATERIAL_002"
-    http_status = 409
+    http_status = 404
     message = "The product has no active bill of materials."
 
 

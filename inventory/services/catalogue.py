@@ -105,7 +105,12 @@ def create_product(*, sku: str, name: str, actor: User, **fields: Unpack[Product
 
 @verb
 def update_product(
-    product: Product, *, actor: User, version: int | None = None, **fields: Unpack[ProductFields]
+    product: Product,
+    *,
+    name: str | None = None,
+    actor: User,
+    version: int | None = None,
+    **fields: Unpack[ProductFields],
 ) -> Product:
     """Change what is said of a product; the stock unit never changes, because stock is counted in it."""
     _normalise(fields)
@@ -113,6 +118,8 @@ def update_product(
     fresh.check_version(version)
     if fields.get("unit_of_measure", fresh.unit_of_measure) != fresh.unit_of_measure:
         raise InvalidValue("The stock unit of a product cannot change.", details={"field": "unit_of_measure"})
+    if name is not None:
+        fresh.name = name.strip()
     for field_name, value in fields.items():
         setattr(fresh, field_name, value)
     fresh.save()

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from django.utils import timezone
+
 from blb3d.accounts.models import User
 from blb3d.core.documents import insert_documents, update_documents
 from blb3d.core.errors import InvalidValue
@@ -46,19 +48,18 @@ class PurchaseReceipt:
 def create_purchase_order(
     vendor: Vendor,
     *,
-    lines: Sequence[PurchaseLineSpec],
+    lines: Sequence[PurchaseLineSpec] = (),
     expected_on: datetime.date | None = None,
+    currency: str = "USD",
     notes: str = "",
     actor: User,
 ) -> PurchaseOrder:
-    """Write a draft order to a vendor.
+    """Write a draft order to a vendor; lines may be added until it is ordered.
 
     Raises:
-        InvalidValue: there are no lines, or a quantity is not above 0.
+        InvalidValue: a quantity is not above 0.
         UnknownConversion: a unit does not measure what the product's stock unit does.
     """
-    if not lines:
-        raise InvalidValue("A purchase order needs a line.", details={"field": "lines"})
     rows = []
     for number, line in enumerate(lines, start=1):
         convert(line.quantity, line.unit, line.product.unit_of_measure)
@@ -71,7 +72,9 @@ def create_purchase_order(
                 unit_price=valid_cost(line.unit_price),
             )
         )
-    order = PurchaseOrder(po_number=next_number("PUR"), vendor=vendor, expected_on=expected_on, notes=notes)
+    order = PurchaseOrder(
+        po_number=next_number("PUR"), vendor=vendor, expected_on=expected_on, currency=currency, notes=notes
+    )
     order.save()
     for row in rows:
         row.purchase_order = order
@@ -81,9 +84,19 @@ def create_purchase_order(
 
 @verb
 def order_purchase(order: PurchaseOrder, *, actor: User, reason: str = "") -> PurchaseOrder:
-    """Mark the order as sent to the vendor today."""
+    """Mark the order as sent to the vendor today.
+
+    Raises:
+        InvalidValue: it has no lines.
+        UnknownConversion: a line could not be received, because its unit is not one of the product's.
+    """
     with PURCHASE_ORDER.step(order, "order", actor=actor, reason=reason):
-        order.ordered_on = datetime.datetime.now(datetime.UTC).date()
+        lines = list(order.lines.select_related("product"))
+        if not lines:
+            raise InvalidValue("A purchase order needs a line.", details={"field": "lines"})
+        for line in lines:
+            convert(line.quantity, line.unit_of_measure, line.product.unit_of_measure)
+        order.ordered_on = timezone.localdate()
     return order
 
 

@@ -48,15 +48,11 @@ def machine():
     _, secret = issue_api_key(
         "print-suite",
         scopes=["inventory.view_inventory", "inventory.add_inventorytransaction"],
-        actor=system_actor_superuser(),
+        actor=SuperuserFactory(),
     )
     made = APIClient()
     made.credentials(HTTP_X_API_KEY=secret)
     return made
-
-
-def system_actor_superuser():
-    return SuperuserFactory()
 
 
 STAFF_ONLY = {
@@ -130,7 +126,7 @@ def test_the_bill_of_materials_shows_stock_units_and_what_was_entered(staff):
         }
     ]
     missing = staff.get(f"/api/v1/products/{pla.pk}/bom")
-    assert (missing.status_code, missing.json()["error_code"]) == (404, "NOT_FOUND_001")
+    assert (missing.status_code, missing.json()["error_code"]) == (404, "MATERIAL_002")
 
 
 def test_materials_show_colours_to_everybody_and_quantities_to_staff(staff):

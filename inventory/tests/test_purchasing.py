@@ -66,11 +66,22 @@ def test_what_does_not_belong_to_the_order_is_refused(order):
     assert PurchaseOrder.objects.get().status == "ordered"
 
 
-def test_an_order_needs_lines_that_can_be_stocked():
-    for lines, error in (([], InvalidValue), ([PurchaseLineSpec(ComponentFactory(), D(1), "kg")], UnknownConversion)):
-        with pytest.raises(error):
-            inventory.create_purchase_order(VendorFactory(), lines=lines, actor=system_actor())
+def test_a_line_that_cannot_be_stocked_is_refused():
+    with pytest.raises(UnknownConversion):
+        inventory.create_purchase_order(
+            VendorFactory(), lines=[PurchaseLineSpec(ComponentFactory(), D(1), "kg")], actor=system_actor()
+        )
     assert not PurchaseOrder.objects.exists()
+
+
+def test_an_order_is_not_sent_without_lines_or_with_one_that_could_not_be_received():
+    order = inventory.create_purchase_order(VendorFactory(), actor=system_actor())
+    with pytest.raises(InvalidValue):
+        inventory.order_purchase(order, actor=system_actor())
+    order.lines.create(line_number=1, product=ComponentFactory(), quantity=1, unit_of_measure="kg")
+    with pytest.raises(UnknownConversion):
+        inventory.order_purchase(order, actor=system_actor())
+    assert PurchaseOrder.objects.get().status == "draft"
 
 
 def test_an_order_that_came_in_part_is_closed_short_not_cancelled(order):

@@ -1,0 +1,201 @@
+"""Products, bills of materials, plates and print files in the console."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from blb3d.core.admin import AdminVerb, DocumentAdmin, ReadOnlyInline, chip_column, money_column, number_column
+from blb3d.core.templatetags.blb3d_ui import swatch
+from inventory import services as inventory
+from inventory.admin.forms import BOMForm, PlatesForm, PrintFileForm
+from inventory.models import BOM, BOMLine, PlateFilament, PrintFile, Product, ProductPlate
+
+
+class WrittenByVerbs(DocumentAdmin):
+    """A document that is made and changed by acts on other pages, and only shown on its own."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Refuse."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse."""
+        return False
+
+
+@admin.register(Product)
+class ProductAdmin(DocumentAdmin):
+    list_display = ("sku", "name", "category_chip", "material_type", "color", "cost", "price", "is_active")
+    list_filter = ("category", "is_active", "type", "material_type", "replenishment")
+    search_fields = ("sku", "name", "material_type", "color_name", "brand")
+    category_chip = chip_column("category")
+    cost = number_column("unit_cost", "unit cost")
+    price = money_column("list_price", "list price")
+    header_fields = ("category", "unit_of_measure", "unit_cost", "list_price", "is_active")
+    related_documents = ("boms", "plates", "lots")
+    fieldsets = (
+        (None, {"fields": (("sku", "name"), ("category", "type"), ("unit_of_measure", "is_active"), "notes")}),
+        ("Price and cost", {"fields": (("list_price", "unit_cost", "price_per_kg"),)}),
+        (
+            "Planning",
+            {
+                "fields": (
+                    ("replenishment", "lead_time_days"),
+                    ("reorder_point", "safety_stock"),
+                    ("is_serialized", "is_lot_tracked"),
+                    "gcode_file_path",
+                )
+            },
+        ),
+        (
+            "Material",
+            {
+                "fields": (
+                    ("material_type", "brand"),
+                    ("color_name", "color_hex"),
+                    ("diameter_mm", "density_g_cm3"),
+                    "is_type_default",
+                )
+            },
+        ),
+    )
+    extra_verbs = (
+        AdminVerb(
+            name="set_bom",
+            label="New bill of materials",
+            call=inventory.set_bom,
+            permission="inventory.add_bom",
+            form_class=BOMForm,
+            visible=lambda product: product.is_active,
+        ),
+        AdminVerb(
+            name="set_plates",
+            label="New plates",
+            call=inventory.set_plates,
+            permission="inventory.add_productplate",
+            form_class=PlatesForm,
+            visible=lambda product: product.is_active,
+        ),
+    )
+
+    @display(description="colour", ordering="color_name")
+    def color(self, obj: Product) -> SafeString | str:
+        """Show the colour and its name."""
+        return swatch(obj.color_hex, obj.color_name) if obj.color_hex else obj.color_name
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Keep what stock and documents are known by."""
+        fixed = ("sku", "unit_of_measure") if obj is not None else ()
+        return (*super().get_readonly_fields(request, obj), *fixed)
+
+    def create(self, request: HttpRequest, obj: Product, form: Any) -> Product:
+        """Create the product by its verb."""
+        return inventory.create_product(**form.cleaned_data, actor=request.user)  # type: ignore[misc]
+
+    def save_model(self, request: HttpRequest, obj: Product, form: Any, change: bool) -> None:
+        """Change the product by its verb."""
+        if not change:
+            super().save_model(request, obj, form, change)
+            return
+        changes = {name: form.cleaned_data[name] for name in form.changed_data}
+        changed = inventory.update_product(obj, actor=request.user, **changes)  # type: ignore[misc]
+        obj.__dict__.update(changed.__dict__)
+
+
+class BOMLineInline(ReadOnlyInline):
+    """What the product is made of."""
+
+    model = BOMLine
+    fields = ("component", "quantity", "entered_quantity", "unit_of_measure", "scrap_percent")
+    readonly_fields = fields
+    show_change_link = False
+
+
+@admin.register(BOM)
+class BOMAdmin(WrittenByVerbs):
+    list_display = ("code", "product", "revision", "cost", "is_active", "created_at")
+    list_filter = ("is_active",)
+    search_fields = ("code", "name", "product__sku", "product__name")
+    cost = number_column("total_cost", "cost")
+    header_fields = ("product", "revision", "total_cost", "is_active")
+    related_documents = ("product",)
+    inlines = (BOMLineInline,)
+
+
+class PlateFilamentInline(ReadOnlyInline):
+    """What a full plate takes."""
+
+    model = PlateFilament
+    fields = ("position", "material", "grams")
+    readonly_fields = fields
+    show_change_link = False
+
+
+@admin.register(ProductPlate)
+class ProductPlateAdmin(WrittenByVerbs):
+    list_display = ("product", "revision", "plate_number", "parts_per_plate", "minutes", "is_active")
+    list_filter = ("is_active",)
+    search_fields = ("product__sku", "product__name")
+    minutes = number_column("estimated_minutes", "minutes", "min")
+    header_fields = ("product", "parts_per_plate", "estimated_minutes", "is_active")
+    related_documents = ("product", "print_files")
+    inlines = (PlateFilamentInline,)
+    extra_verbs = (
+        AdminVerb(
+            name="attach_print_file",
+            call=inventory.attach_print_file,
+            permission="inventory.add_printfile",
+            form_class=PrintFileForm,
+            visible=lambda plate: plate.is_active,
+        ),
+    )
+
+    def heading(self, obj: ProductPlate) -> str:
+        """Name the plate by its product."""
+        return f"{obj.product.sku} plate {obj.plate_number} r{obj.revision}"
+
+
+@admin.register(PrintFile)
+class PrintFileAdmin(WrittenByVerbs):
+    list_display = ("name", "printer_model", "sliced_by", "minutes", "grams", "released_at", "withdrawn_at")
+    list_filter = (
+        "printer_model",
+        ("released_at", admin.EmptyFieldListFilter),
+        ("withdrawn_at", admin.EmptyFieldListFilter),
+    )
+    list_related = ("plate__product",)
+    search_fields = ("plate__product__sku", "printer_model", "sha256")
+    header_fields = ("printer_model", "sliced_by", "released_at", "released_by", "withdrawn_at")
+    related_documents = ("plate",)
+    extra_verbs = (
+        AdminVerb(
+            name="release",
+            call=inventory.release_print_file,
+            permission="inventory.release_printfile",
+            style="primary",
+            confirm="Printers may run this file from now on. You answer for it.",
+            visible=lambda file: file.released_at is None and file.withdrawn_at is None,
+        ),
+        AdminVerb(
+            name="withdraw",
+            call=inventory.withdraw_print_file,
+            permission="inventory.withdraw_printfile",
+            style="danger",
+            reason_required=True,
+            visible=lambda file: file.withdrawn_at is None,
+        ),
+    )
+
+    @display(description="plate", ordering="plate__product__sku")
+    def name(self, obj: PrintFile) -> str:
+        """Name the file by product and plate."""
+        return f"{obj.plate.product.sku} plate {obj.plate.plate_number} r{obj.plate.revision}"
+
+    def heading(self, obj: PrintFile) -> str:
+        """Name the file by product, plate and printer model."""
+        return f"{self.name(obj)} for {obj.printer_model}"
