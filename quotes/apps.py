@@ -6,4 +6,4 @@ class QuotesConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from quotes import lifecycles  # noqa: F401
+        from quotes import handlers, lifecycles  # noqa: F401

@@ -71,6 +71,9 @@ class Quote(Document):
         max_digits=6, decimal_places=2, null=True, blank=True, help_text="Half width of the interval, percent"
     )
     fallback_reason = models.CharField(max_length=300, blank=True, default="")
+    #: What acceptance and review need of the estimate: {"plates": [{"file", "sets", "runs", "minutes", "bbox",
+    #: "filaments": [{"position", "grams"}]}], "warnings", "needs_person", "methods_differ_percent"}.
+    estimate_detail = models.JSONField(default=dict, blank=True)
 
     # The price.
     unit_price = models.DecimalField(max_digits=12, decimal_places=2, null=True, blank=True)
@@ -92,6 +95,8 @@ class Quote(Document):
     sales_order = models.OneToOneField("sales.SalesOrder", models.PROTECT, null=True, blank=True, related_name="quote")
     product = models.OneToOneField("inventory.Product", models.PROTECT, null=True, blank=True, related_name="quote")
 
+    OPEN = (Status.DRAFT, Status.PENDING, Status.APPROVED)
+
     class Meta:
         db_table = "quotes"
         ordering = ["-id"]
@@ -110,6 +115,22 @@ class Quote(Document):
 
     def __str__(self) -> str:
         return self.quote_number
+
+    @property
+    def is_priced(self) -> bool:
+        """True when there is a price to accept."""
+        return self.unit_price is not None
+
+    @property
+    def has_expired(self) -> bool:
+        """True when the price no longer holds, whether or not that was written yet."""
+        return self.status == self.Status.EXPIRED or (self.expires_at is not None and self.expires_at <= timezone.now())
+
+    @property
+    def price_lines(self) -> list[dict[str, str]]:
+        """The lines that a customer sees: ``[{"key", "label", "amount"}]``."""
+        lines: list[dict[str, str]] = self.price_breakdown.get("lines", [])
+        return lines
 
 
 def quote_file_path(instance: Any, filename: str) -> str:
@@ -145,6 +166,11 @@ class QuoteFile(Document):
 
     def __str__(self) -> str:
         return self.original_filename
+
+    @property
+    def is_read(self) -> bool:
+        """True when the file was analysed; one for an engineer, or a large one that waits, was not."""
+        return bool(self.geometry)
 
 
 class QuotePart(models.Model):
