@@ -143,6 +143,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "schedule": 600.0,
         "options": {"expires": 600},
     },
+    "expire-quotes": {"task": "quotes.tasks.expire_quotes", "schedule": 3600.0, "options": {"expires": 3600}},
     "purge-expired": {"task": "blb3d.accounts.tasks.purge_expired", "schedule": 3600.0, "options": {"expires": 3600}},
 }
 
@@ -176,6 +177,7 @@ AXES_LOCKOUT_CALLABLE = "blb3d.core.api.errors.lockout_response"
 
 # --- Language and time ------------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en-us"
+FORMAT_MODULE_PATH = "blb3d.formats"
 USE_I18N = True
 USE_TZ = True
 
