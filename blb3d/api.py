@@ -10,12 +10,14 @@ from blb3d.core.api.routers import both_slashes
 from integrations.api import urlpatterns as integrations
 from integrations.webhooks import urlpatterns as webhooks
 from inventory.api import urlpatterns as inventory
+from production.api import urlpatterns as production
 from sales.api import urlpatterns as sales
 
 v1: list[URLPattern | URLResolver] = [
     *accounts,
     *integrations,
     *inventory,
+    *production,
     *webhooks,
     *sales,
     both_slashes("schema", SpectacularAPIView.as_view(api_version="v1"), "schema"),

@@ -93,11 +93,11 @@ def load_fleet(*, printer_ids: Iterable[int] | None = None, at: datetime.datetim
 
 
 def jobs_for_matching(jobs: QuerySet[PrintJob]) -> QuerySet[PrintJob]:
-    """Add what :func:`fit` reads: order, plate, filaments, released files (``plate.released_files``, newest first)."""
+    """Add what :func:`fit` reads: order, plate, filaments, released files (newest first)."""
     released = PrintFile.objects.filter(released_at__isnull=False, withdrawn_at__isnull=True).order_by("-id")
     return jobs.select_related("production_order", "plate__product").prefetch_related(
         Prefetch("filaments", PrintJobFilament.objects.select_related("material").order_by("position")),
-        Prefetch("plate__print_files", released, to_attr="released_files"),
+        Prefetch("plate__print_files", released),
     )
 
 
@@ -119,7 +119,7 @@ def fit(job: PrintJob, printer: Printer) -> Fit | BLB3DError:
         return NoFileForModel(f"The plate of {job.code} is not made for {printer.model}.", details=details)
     if not _fits_into(plate, printer):
         return NoFileForModel(f"The plate of {job.code} is too big for {printer.name}.", details=details)
-    files = [file for file in plate.released_files if file.printer_model == printer.model]
+    files = [file for file in plate.print_files.all() if file.printer_model == printer.model]
     if not files:
         return NoFileForModel(f"There is no released print file for {printer.model}.", details=details)
     slots: dict[int, PrinterSlot] = {}
@@ -165,13 +165,18 @@ def _slot_for(filament: PrintJobFilament, printer: Printer) -> PrinterSlot | Non
     return None
 
 
-def plan_dispatch(*, limit: int = 50) -> list[tuple[PrintJob, Printer]]:
+def plan_dispatch(*, limit: int = 50, order: ProductionOrder | None = None) -> list[tuple[PrintJob, Printer]]:
     """Return which job should go to which printer now, best first: priority, then due date, then age.
 
-    Only printers that are ready, cleared and switched to automatic dispatch are given a job, and each at most one.
+    Only printers that are ready, cleared and switched to automatic dispatch are given a job, and each at most one. For
+    one ``order``, which a person starts, automatic dispatch does not matter.
     """
     fleet = load_fleet()
-    free = [printer for printer in fleet.printers if printer.auto_dispatch and fleet.trouble(printer) is None]
+    free = [
+        printer
+        for printer in fleet.printers
+        if (printer.auto_dispatch or order is not None) and fleet.trouble(printer) is None
+    ]
     if not free:
         return []
     waiting = (
@@ -183,6 +188,8 @@ def plan_dispatch(*, limit: int = 50) -> list[tuple[PrintJob, Printer]]:
         )
         .order_by("-priority", Coalesce("production_order__due_date", Value(_NO_DUE_DATE)), "id")
     )
+    if order is not None:
+        waiting = waiting.filter(production_order=order)
     pairs: list[tuple[PrintJob, Printer]] = []
     for job in waiting[:LOOK_AHEAD]:
         printer = next((candidate for candidate in free if isinstance(fit(job, candidate), Fit)), None)

@@ -24,7 +24,7 @@ from production.selectors.progress import count_plates, missing_by_plate
 from production.services.making import PlannedJob, lock_job, make_jobs, recount
 from production.services.material import record_uses
 from production.services.output import draw_serial_numbers, put_on_shelf
-from production.services.planning import per_unit, settle
+from production.services.planning import complete_production_order, per_unit, settle
 
 Status = PrintJob.Status
 
@@ -86,6 +86,57 @@ def clear_plate(job: PrintJob, counts: Sequence[PlateCount], *, actor: User, req
         production_order_ids=[order.pk for order in orders],
     )
     return job
+
+
+@verb
+def count_printed(
+    order: ProductionOrder,
+    *,
+    good: int,
+    scrap: int = 0,
+    reason: str = "",
+    close_short: bool = False,
+    actor: User,
+) -> list[PrintJob]:
+    """Clear every plate of an order that is over, counting its units together: the first plates are filled first.
+
+    Missing parts come back in new jobs, unless the order is closed short with the reason.
+
+    Raises:
+        WrongCounts: more units than the waiting plates hold, none is waiting, or one holds parts of other orders.
+        InvalidValue: a count is negative.
+        ReasonRequired: it is closed short and nobody says why.
+    """
+    if good < 0 or scrap < 0:
+        raise InvalidValue("Counts must not be negative.", details={"good": good, "scrap": scrap})
+    over = (Status.FINISHED, Status.FAILED, Status.CANCELLED)
+    jobs = list(
+        order.print_jobs.filter(status__in=over, started_at__isnull=False, cleared_at__isnull=True)
+        .prefetch_related("parts")
+        .order_by("id")
+    )
+    shared = [job.code for job in jobs if len(job.parts.all()) > 1]
+    if shared or not jobs:
+        text = "Its plates hold parts of other orders too." if shared else "No plate waits to be cleared."
+        raise WrongCounts(f"{order.code}: {text}", details={"jobs": shared})
+    left: dict[int, list[int]] = {job.plate_id: [good, scrap] for job in jobs}
+    counts = []
+    for job in jobs:
+        part, plate = job.parts.all()[0], left[job.plate_id]
+        own_good = min(plate[0], part.planned)
+        own_scrap = min(plate[1], part.planned - own_good)
+        plate[0], plate[1] = plate[0] - own_good, plate[1] - own_scrap
+        counts.append(PlateCount(part.production_order_id, own_good, own_scrap, reason))
+    if any(any(plate) for plate in left.values()):
+        raise WrongCounts(
+            f"{order.code}: more parts than its plates held.", details={"jobs": [job.code for job in jobs]}
+        )
+    for job, count in zip(jobs, counts, strict=True):
+        clear_plate(job, [count], actor=actor, requeue_missing=not close_short)
+    order.refresh_from_db()
+    if close_short and order.status != ProductionOrder.Status.COMPLETED:
+        complete_production_order(order, actor=actor, reason=reason)
+    return jobs
 
 
 def _check(job: PrintJob, parts: dict[int, PrintJobPart], counts: Sequence[PlateCount]) -> None:

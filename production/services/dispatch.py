@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import secrets
+from collections.abc import Sequence
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -16,9 +17,10 @@ from blb3d.core.errors import InvalidTransition
 from blb3d.core.verbs import verb
 from production.errors import MaterialNotLoaded, NoFileForModel, OrderHeld, PlateNotCleared, PrinterNotReady
 from production.lifecycles import PRINT_JOB
-from production.models import Printer, PrintJob, PrintJobFilament
-from production.selectors.fleet import Fit, fit, jobs_for_matching, load_fleet, order_trouble, plan_dispatch
+from production.models import Printer, PrintJob, PrintJobFilament, ProductionOrder
+from production.selectors.fleet import PRINTABLE, Fit, fit, jobs_for_matching, load_fleet, order_trouble, plan_dispatch
 from production.services.making import lock_job
+from production.services.planning import queue_production_order
 
 #: A printer takes submission numbers from 1 to 2^31 - 1 and holds a bigger one, or one seen before, for the job before.
 _SUBMISSIONS = 2**31 - 1
@@ -69,7 +71,7 @@ def _dispatch(job: PrintJob, printer: Printer, *, actor: User) -> PrintJob:
         if not isinstance(found, Fit):
             raise found
         job.printer, job.print_file = chosen, found.print_file
-        job.gcode_file = found.print_file.file.name
+        job.gcode_file = str(found.print_file.file)
         job.submission_id = str(secrets.randbelow(_SUBMISSIONS) + 1)
         job.subtask_name = re.sub(r"[^A-Za-z0-9_.-]", "_", f"{job.code}_{job.plate.product.sku}")[:120]
         job.dispatch_attempts += 1
@@ -92,8 +94,22 @@ def dispatch_next(*, actor: User, limit: int = 50) -> list[PrintJob]:
     """
     if not settings.ENABLE_AUTO_ROUTING:
         return []
+    return _send(plan_dispatch(limit=limit), actor=actor)
+
+
+def start_production_order(order: ProductionOrder, *, actor: User) -> list[PrintJob]:
+    """Queue a confirmed order and send its jobs to whatever printers are free for them; return those that were sent.
+
+    Raises what ``queue_production_order`` raises; jobs without a printer wait.
+    """
+    if order.status not in PRINTABLE:
+        queue_production_order(order, actor=actor)
+    return _send(plan_dispatch(order=order), actor=actor)
+
+
+def _send(pairs: Sequence[tuple[PrintJob, Printer]], *, actor: User) -> list[PrintJob]:
     sent = []
-    for job, printer in plan_dispatch(limit=limit):
+    for job, printer in pairs:
         try:
             sent.append(dispatch_job(job, printer, actor=actor))
         except _OVERTAKEN as refusal:

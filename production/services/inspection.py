@@ -157,7 +157,8 @@ def _write(
     }
     edges = []
     rows = []
-    for serial in serials or [None]:
+    named: list[SerialNumber | None] = [*serials] or [None]
+    for serial in named:
         row = QualityInspection(serial_number=serial, quantity=1 if serial else quantity, **common)
         row.save()
         source = (Node.SERIAL, serial.pk) if serial else (Node.PRODUCTION_ORDER, order.pk)

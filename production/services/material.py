@@ -21,13 +21,16 @@ Node = TraceLink.Node
 
 
 def planned_grams(job: PrintJob, fraction: Decimal) -> dict[int, Decimal]:
-    """Return what each filament should have taken by now, ``fraction`` of the job being printed."""
-    return {row.position: round_quantity(row.planned_grams * fraction) for row in job.filaments.all()}
+    """Return what each filament should have taken, ``fraction`` of the job being printed; not those already told."""
+    untold = job.filaments.filter(used_grams__isnull=True)
+    return {row.position: round_quantity(row.planned_grams * fraction) for row in untold}
 
 
-def spread_grams(job: PrintJob, total: Decimal) -> dict[int, Decimal]:
-    """Return a reported total by filament, in proportion to what was planned; the last one takes the rest."""
+def spread_grams(job: PrintJob, total: Decimal, *, material_id: int | None = None) -> dict[int, Decimal]:
+    """Return a reported total by filament (of one material), as planned; the last one takes the rest."""
     rows = list(job.filaments.order_by("position"))
+    if material_id is not None:
+        rows = [row for row in rows if row.material_id == material_id]
     planned = sum((row.planned_grams for row in rows), Decimal(0))
     weights = [row.planned_grams if planned else Decimal(1) for row in rows]
     return dict(zip((row.position for row in rows), _split(total, weights), strict=True))
@@ -60,7 +63,7 @@ def book_use(job: PrintJob, grams: Mapping[int, Decimal], *, actor: User) -> Non
     parts = list(job.parts.order_by("production_order_id"))
     booked: dict[tuple[int, int], list[ProductionOrderMaterial]] = defaultdict(list)
     for row in ProductionOrderMaterial.objects.filter(print_job=job, filament_position__isnull=False).order_by("id"):
-        booked[(row.filament_position, row.production_order_id)].append(row)
+        booked[(row.filament_position or 0, row.production_order_id)].append(row)
     uses: list[Use] = []
     targets: list[tuple[int, int]] = []
     for filament in changed:

@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import Any
 
 from django.utils import timezone
 
@@ -28,9 +28,6 @@ from production.services.links import link
 from production.services.making import active_plates, jobs_owed, lock_order, make_jobs, withdraw_queued_jobs
 from production.services.progress import request_cancel
 
-if TYPE_CHECKING:
-    from django.db.models import Model
-
 Status = ProductionOrder.Status
 
 
@@ -38,16 +35,17 @@ Status = ProductionOrder.Status
 class PlanRequest:
     """Something to be made, and for whom.
 
-    ``demand_reference`` is (reference type, id) of the document that waits for it, ``demand_label`` what people call
-    that; without a reference the parts are for the shelf.
+    Sales order, its line and the quote are rows of the layers above, given as they are. ``demand_reference`` is
+    (reference type, id) of the document that waits for it, ``demand_label`` what people call that; without a
+    reference the parts are for the shelf.
     """
 
     product: Product
     quantity: int
     source_type: str = ProductionOrder.Source.MANUAL
-    sales_order: Model | None = None
-    sales_order_line: Model | None = None
-    quote: Model | None = None
+    sales_order: Any = None
+    sales_order_line: Any = None
+    quote: Any = None
     priority: int = ProductionOrder.Priority.NORMAL
     due_date: datetime.date | None = None
     demand_label: str = ""

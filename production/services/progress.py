@@ -16,12 +16,14 @@ from blb3d.core.errors import InvalidTransition, InvalidValue
 from blb3d.core.lifecycle import Move
 from blb3d.core.money import round_money
 from blb3d.core.outbox import emit
+from blb3d.core.units import Unit, convert
 from blb3d.core.verbs import verb
+from inventory.models import Product
 from production.lifecycles import PRINT_JOB, PRODUCTION_ORDER
 from production.models import PrintJob, PrintJobFilament, ProductionOrder, TraceLink
 from production.services.links import link
 from production.services.making import lock_job
-from production.services.material import book_use, planned_grams
+from production.services.material import book_use, planned_grams, spread_grams
 
 Status = PrintJob.Status
 Node = TraceLink.Node
@@ -210,6 +212,35 @@ def _ended_early(
         job.progress_percent = round_money(min(max(Decimal(progress_percent), Decimal(0)), Decimal(100)))
     job.actual_time_minutes = round_money(_minutes(job, job.finished_at))
     book_use(job, planned_grams(job, job.progress_percent / 100), actor=actor)
+
+
+@verb
+def record_material_used(job: PrintJob, *, material: Product, quantity: Decimal, actor: User) -> PrintJob:
+    """Book what the job took of a material in all, in its stock unit; the machine's own end does not add to it.
+
+    Raises:
+        InvalidValue: the job has no such filament.
+        InvalidTransition: the job has not begun.
+    """
+    lock_job(job)
+    if job.started_at is None:
+        raise InvalidTransition(f"{job.code} has not begun.", details={"status": job.status})
+    grams = convert(quantity, material.unit_of_measure, Unit.GRAM)
+    by_filament = spread_grams(job, grams, material_id=material.pk)
+    if not by_filament:
+        raise InvalidValue(f"{job.code} does not print {material.sku}.", details={"sku": material.sku})
+    book_use(job, by_filament, actor=actor)
+    job.save()
+    return job
+
+
+@verb
+def flag_job(job: PrintJob, *, text: str, actor: User) -> PrintJob:
+    """Keep a remark about a job for a person to look at, such as a status that nobody here knows."""
+    lock_job(job)
+    job.error_text = text[:500]
+    job.save()
+    return job
 
 
 @verb

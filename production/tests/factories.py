@@ -9,7 +9,6 @@ import factory
 from django.utils import timezone
 from factory.django import DjangoModelFactory
 
-from blb3d.accounts.models import User
 from inventory.models import Product
 from inventory.tests.factories import (
     LocationFactory,
@@ -116,14 +115,3 @@ def cleared(job: PrintJob, *, good: int, scrap: int = 0, reason: str = "") -> Pr
     finished(job)
     count = production.PlateCount(job.production_order_id, good, scrap, reason)
     return production.clear_plate(job, [count], actor=system_actor())
-
-
-class StaffFactory(DjangoModelFactory):
-    """Somebody at the console with every permission."""
-
-    class Meta:
-        model = User
-
-    email = factory.Sequence(lambda n: f"staff{n}@example.com")
-    is_staff = True
-    is_superuser = True
