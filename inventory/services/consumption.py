@@ -9,7 +9,7 @@ from decimal import Decimal
 from blb3d.accounts.models import User
 from blb3d.core.documents import lock_documents
 from blb3d.core.outbox import Fact, emit_all
-from blb3d.core.units import positive_quantity
+from blb3d.core.units import positive_quantity, round_quantity
 from blb3d.core.verbs import verb
 from inventory.errors import InsufficientStock
 from inventory.models import Inventory, InventoryTransaction, MaterialLot, Product, Reference
@@ -53,6 +53,7 @@ def consume(uses: Sequence[Use], *, actor: User, kind: str = Kind.CONSUMPTION) -
     Taking a named lot is a fact that has happened: what others had reserved of it moves to free stock elsewhere, and
     the holder's reservation elsewhere shrinks by what it took. What the books do not have is not booked; the rows
     returned add up to less, and a fact ``inventory.stock_short`` (product_id, missing, reference) tells a person.
+    A use that is nothing at stock precision (a failed print's first milligrams) books nothing.
     """
     return _book(uses, actor=actor, kind=kind, whole=False)
 
@@ -152,13 +153,15 @@ def _booked(product: Product, reference_type: str, reference_id: int) -> list[Co
 
 
 def _book(uses: Sequence[Use], *, actor: User, kind: str, whole: bool) -> list[Consumed]:
-    quantities = [positive_quantity(use.quantity) for use in uses]
-    if not uses:
+    booked = [(i, use, positive_quantity(use.quantity)) for i, use in enumerate(uses) if whole or not _is_nothing(use)]
+    if not booked:
         return []
-    shelf = Shelf({use.product_id for use in uses}, holders={use.holder for use in uses if use.holder})
+    shelf = Shelf(
+        {use.product_id for _, use, _ in booked}, holders={use.holder for _, use, _ in booked if use.holder is not None}
+    )
     taken: dict[tuple[int, int], tuple[Inventory, Decimal]] = {}
     short: list[tuple[Use, Decimal]] = []
-    for index, (use, quantity) in enumerate(zip(uses, quantities, strict=True)):
+    for index, use, quantity in booked:
         picking = _Picking(shelf, use, quantity, kind)
         picking.run()
         for balance, part in picking.parts:
@@ -180,6 +183,10 @@ def _book(uses: Sequence[Use], *, actor: User, kind: str, whole: bool) -> list[C
         Consumed(balance.product_id, balance.lot_id, balance.location_id, quantity, balance.cost_per_unit, index)
         for (index, _), (balance, quantity) in taken.items()
     ]
+
+
+def _is_nothing(use: Use) -> bool:
+    return use.quantity.is_finite() and use.quantity >= 0 and not round_quantity(use.quantity)
 
 
 class _Picking:

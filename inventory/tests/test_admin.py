@@ -79,7 +79,7 @@ PRODUCT: dict[str, Any] = {
     "reorder_point": "1",
     "safety_stock": "0",
     "material_type": "pla",
-    "color_hex": "#ff6a13",
+    "color_hex": "ff6a13",
 }
 
 

@@ -174,9 +174,18 @@ def test_what_was_taken_too_much_goes_back_to_its_lot_and_holder(pla, lots):
     assert verify_ledger().is_clean
 
 
-def test_a_use_of_nothing_is_refused(pla, lots):
+def test_a_use_of_nothing_at_stock_precision_books_nothing(pla, lots):
+    assert consume(use(pla, "0")) == []
+    assert consume(use(pla, "0.00004"), use(pla, "0.1")) == [(lots[0].pk, D("0.1"), D(10))]
+    assert available([pla.pk])[pla.pk] == D("1.9")
+
+
+def test_a_use_below_nothing_or_of_no_number_is_refused(pla, lots):
+    for quantity in ("-0.1", "NaN", "Infinity"):
+        with pytest.raises(InvalidValue):
+            consume(use(pla, quantity))
     with pytest.raises(InvalidValue):
-        consume(use(pla, "0"))
+        inventory.issue([use(pla, "0")], actor=system_actor())
     assert available([pla.pk])[pla.pk] == D(2)
 
 
