@@ -28,6 +28,7 @@ SOURCE = SalesOrder.Source.SQUARESPACE
 Status = SalesOrder.Status
 _LEFT = (Status.SHIPPED, Status.DELIVERED, Status.COMPLETED)
 _CANCELLED_THERE = "Squarespace cancelled this order."
+_UNPAID_THERE = "Squarespace says of its payment:"
 _FULFILLED_THERE = "Squarespace shows this order as fulfilled, but it was not shipped from here."
 
 
@@ -48,9 +49,12 @@ def take_order(shop: ShopOrder, *, actor: User) -> SalesOrder:
     elif shop.fulfillment == "FULFILLED" and order.status not in (*_LEFT, Status.CANCELLED):
         _lay_before_a_person(order, _FULFILLED_THERE, actor=actor)
     elif not shop.is_paid:
-        _lay_before_a_person(order, f"Squarespace says of its payment: {shop.payment_state}.", actor=actor)
-    elif order.status == Status.PENDING:
-        sales.confirm_order(order, actor=actor)
+        _lay_before_a_person(order, f"{_UNPAID_THERE} {shop.payment_state}.", actor=actor)
+    else:
+        if order.status == Status.ON_HOLD and order.hold_reason.startswith(_UNPAID_THERE):
+            sales.resume_order(order, actor=actor, reason="Squarespace has the money.")
+        if order.status == Status.PENDING:
+            sales.confirm_order(order, actor=actor)
     if order.source_modified_at != shop.modified_at:
         order.source_modified_at = shop.modified_at
         order.save()

@@ -52,13 +52,13 @@ def _file(rows: list[dict[str, Any]]) -> int:
     """Put one page of orders into the inbox, but for those that we know as they are."""
     known = dict(
         SalesOrder.all_objects.filter(
-            source=SalesOrder.Source.SQUARESPACE, source_order_id__in=[str(row.get("id", "")) for row in rows]
+            source=SalesOrder.Source.SQUARESPACE, source_order_id__in=[str(row.get("id")) for row in rows]
         ).values_list("source_order_id", "source_modified_at")
     )
     new = 0
     for row in rows:
         try:
-            order_id, modified = str(row["id"]), read_instant(row["modifiedOn"])
+            order_id, modified = "" + row["id"], read_instant(row["modifiedOn"])
         except (KeyError, TypeError, ValueError):
             log.exception("an order in Squarespace's list cannot be read")
             continue

@@ -72,7 +72,7 @@ class ApiError(Exception):
 
 @dataclass
 class Fault:
-    """Trouble for the next ``times`` API calls that fit method and path.
+    """Trouble for the next ``times`` API calls that fit the method and have ``path`` in their address.
 
     ``kind``: an HTTP status such as 500 or 429; ``drop`` breaks the connection without doing anything; ``lose`` does it
     and breaks the connection before the answer; ``hang`` does it and answers after ``seconds``.
@@ -400,7 +400,7 @@ def _handler(shop: Shop) -> type[BaseHTTPRequestHandler]:
                     self._answer(*_control(shop, self.command, target.path, body))
                     return
                 shop.calls.append(f"{self.command} {self.path}")
-                fault = shop.fault_for(self.command, target.path)
+                fault = shop.fault_for(self.command, self.path)
                 if fault and fault.kind == "drop":
                     self._hang_up()
                     return
