@@ -304,6 +304,13 @@ GROUPS: tuple[Group, ...] = (
                 aliases=("MAX_FILE_SIZE_MB",),
                 minimum=1,
             ),
+            S(
+                "QUOTE_SYNC_MAX_MB",
+                "int",
+                "8",
+                "Files of a quote up to this size together are priced within the request, larger ones by a worker, in MB.",
+                minimum=0,
+            ),
             S("ALLOWED_FILE_EXTENSIONS", "list", ".3mf,.stl,.step", "Model files taken for a quote."),
             S(
                 "STORAGE_BACKEND",
@@ -331,7 +338,19 @@ GROUPS: tuple[Group, ...] = (
     Group(
         "Printers and slicing",
         (
-            S("PRINT_BACKEND", "dotted path", "", "Sends jobs to printers."),
+            S(
+                "PRINT_BACKEND",
+                "dotted path",
+                "integrations.printers.backend.BambuLan",
+                "Carries jobs to printers.",
+            ),
+            S(
+                "PRINTER_SECRET_KEY",
+                "text",
+                "",
+                "Encrypts the printers' access codes. Empty: SECRET_KEY does. Codes are typed in anew after a change.",
+                secret=True,
+            ),
             S(
                 "SLICER_BACKEND",
                 "dotted path",
@@ -370,7 +389,8 @@ GROUPS: tuple[Group, ...] = (
                 "MQTT_CA_FILE",
                 "path",
                 "",
-                "Certificate authority of the printers. Empty: the certificate is not checked.",
+                "Certificate authority of the printers or of the one broker. Empty: a printer must go on showing the "
+                "certificate it showed first.",
             ),
             S("MQTT_USERNAME", "text", "bblp", "User name on the printers' broker."),
             S("MQTT_KEEPALIVE_SECONDS", "int", "30", "MQTT keep-alive.", minimum=5),
@@ -380,6 +400,20 @@ GROUPS: tuple[Group, ...] = (
                 "60",
                 "A printer silent for longer is shown as stale and asked again.",
                 minimum=5,
+            ),
+            S(
+                "PRINTER_DEBOUNCE_SECONDS",
+                "decimal",
+                "2",
+                "How long a printer must show a state before it is believed.",
+                minimum=0,
+            ),
+            S(
+                "PRINTER_HOLD_SECONDS",
+                "int",
+                "90",
+                "How long a printer may take to begin a job it was sent.",
+                minimum=1,
             ),
             S("DISPATCH_MAX_ATTEMPTS", "int", "3", "Starts of one job before a person must look.", minimum=1),
         ),

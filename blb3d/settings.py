@@ -137,6 +137,11 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     # A message older than its interval is of no use: the next one does the same work.
     "relay-outbox": {"task": "blb3d.core.tasks.relay_outbox", "schedule": 5.0, "options": {"expires": 5}},
+    "dispatch-jobs": {
+        "task": "integrations.printers.tasks.dispatch_jobs",
+        "schedule": 5.0,
+        "options": {"expires": 5},
+    },
     "work-inbox": {"task": "blb3d.core.tasks.work_inbox", "schedule": 5.0, "options": {"expires": 5}},
     "poll-squarespace": {
         "task": "integrations.tasks.poll_squarespace",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from integrations import slicing
 from integrations.mail import handlers as mail
+from integrations.printers import handlers as printers
 from integrations.squarespace import handlers as squarespace
 
-__all__ = ["mail", "slicing", "squarespace"]
+__all__ = ["mail", "printers", "slicing", "squarespace"]

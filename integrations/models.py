@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from blb3d.core.documents import Document
 from blb3d.core.work import WorkItem
+from integrations.printers import access_codes
 
 
 class Marketplace(models.TextChoices):
@@ -96,9 +97,21 @@ class PrinterConnection(Document):
     def __str__(self) -> str:
         return f"{self.printer_id} at {self.host}"
 
+    def set_access_code(self, plain: str) -> None:
+        """Encrypt the code that the printer's screen shows; the caller saves."""
+        self.access_code_encrypted = access_codes.encrypt(plain) if plain else ""
+
+    def access_code(self) -> str:
+        """Return the code in the clear, "" where none was set; raises ``AccessCodeUnreadable``."""
+        return access_codes.decrypt(self.access_code_encrypted) if self.access_code_encrypted else ""
+
 
 class PrinterCommand(WorkItem):
-    """A command for a printer, written before it is carried out, so that none is lost and none is given twice."""
+    """A command for a printer, written before it is carried out, so that none is lost and none is given twice.
+
+    A start that was published stays pending until the printer begins, refuses or forgets the job; what the printer
+    showed before says afterwards which of these it was.
+    """
 
     class Kind(models.TextChoices):
         START = "start", "start a job"
@@ -109,16 +122,24 @@ class PrinterCommand(WorkItem):
     printer = models.ForeignKey("production.Printer", models.CASCADE, related_name="commands")
     job = models.ForeignKey("production.PrintJob", models.CASCADE, related_name="commands")
     kind = models.CharField(max_length=10, choices=Kind.choices)
+    #: Of a start: which dispatch of the job it carries out; one dispatch is carried out by one row.
+    dispatch = models.PositiveSmallIntegerField(default=0)
     #: What was last sent, so that a restarted listener can ask the printer whether it took it.
     submission_id = models.CharField(max_length=20, blank=True, default="")
+    state_before = models.CharField(max_length=20, blank=True, default="")
+    previous_id = models.CharField(max_length=40, blank=True, default="")
     uploaded_at = models.DateTimeField(null=True, blank=True)
     published_at = models.DateTimeField(null=True, blank=True)
+    publications = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         db_table = "printer_commands"
         ordering = ["-id"]
         indexes = [models.Index(fields=["status", "next_attempt_at"], name="printer_command_due_idx")]
+        constraints = [
+            models.UniqueConstraint(fields=["job", "dispatch"], condition=Q(kind="start"), name="printer_start_unique")
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.job_id} on {self.printer_id}"

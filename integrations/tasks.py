@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from integrations.printers.tasks import dispatch_jobs
 from integrations.squarespace.poll import poll_orders
+
+__all__ = ["dispatch_jobs", "poll_squarespace"]
 
 
 @shared_task

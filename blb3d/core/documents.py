@@ -27,6 +27,14 @@ def _history_user(instance: models.Model, **_: Any) -> Any:
     return acting.actor if acting else None
 
 
+class DocumentHistory(HistoricalRecords):
+    """History without secrets: a field that ends in ``_encrypted`` is not copied into it."""
+
+    def fields_included(self, model: type[models.Model]) -> list[Any]:
+        """Return the fields that a history row holds."""
+        return [field for field in super().fields_included(model) if not field.name.endswith("_encrypted")]
+
+
 class DocumentQuerySet(models.QuerySet[Any]):
     """A query set that refuses to set a status past its lifecycle."""
 
@@ -76,7 +84,7 @@ class Document(models.Model):
 
     objects = LiveManager()
     all_objects = models.Manager.from_queryset(DocumentQuerySet)()
-    history = HistoricalRecords(
+    history = DocumentHistory(
         inherit=True,
         get_user=_history_user,
         history_id_field=models.BigAutoField(),

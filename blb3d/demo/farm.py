@@ -83,6 +83,8 @@ class Farm:
             "MQTT_HOST": "127.0.0.1",
             "MQTT_PORT": str(ports.mqtt),
             "MQTT_TLS": "false",
+            "PRINTER_DEBOUNCE_SECONDS": "0.5",
+            "PRINTER_HOLD_SECONDS": "20",
             "SLICER_BACKEND": "integrations.slicers.simulated.SimulatedSlicer",
             "SQUARESPACE_API_URL": self.shop_url,
             "SQUARESPACE_API_KEY": SQUARESPACE_KEY,

@@ -62,6 +62,8 @@ class Fleet:
         if not printer.is_active:
             why = printer.out_of_service_reason or "out of service"
             return PrinterNotReady(f"{printer.name} is out of service: {why}.", details=details)
+        if printer.write_access == Printer.WriteAccess.NO:
+            return PrinterNotReady(f"{printer.name} takes no commands: start it at the machine.", details=details)
         window = self.maintenance.get(printer.pk)
         if window is not None:
             return PrinterNotReady(f"{printer.name} is being maintained: {window.reason}.", details=details)

@@ -20,7 +20,7 @@ from blb3d.core.units import Unit, convert
 from blb3d.core.verbs import verb
 from inventory.models import Product
 from production.lifecycles import PRINT_JOB, PRODUCTION_ORDER
-from production.models import PrintJob, PrintJobFilament, ProductionOrder, TraceLink
+from production.models import Printer, PrintJob, PrintJobFilament, ProductionOrder, TraceLink
 from production.services.links import link
 from production.services.making import lock_job
 from production.services.material import book_use, planned_grams, spread_grams
@@ -30,12 +30,18 @@ Node = TraceLink.Node
 
 
 @verb
-def begin_job(job: PrintJob, *, actor: User, at: datetime.datetime | None = None) -> PrintJob:
-    """Note that the machine prints the job now; its production orders start with their first job."""
+def begin_job(
+    job: PrintJob, *, actor: User, at: datetime.datetime | None = None, printer: Printer | None = None
+) -> PrintJob:
+    """Note that the machine prints the job now; its production orders start with their first job.
+
+    ``printer`` is where it prints: a queued job that a person started there needs it.
+    """
     orders = lock_job(job)
     if job.status in (Status.PRINTING, Status.PAUSED):
         return job
     with PRINT_JOB.step(job, "begin", actor=actor) as move:
+        job.printer = job.printer or printer
         _start(job, orders, at=at or timezone.now(), actor=actor)
         move.payload["production_order_ids"] = [order.pk for order in orders]
     return job
