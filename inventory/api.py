@@ -46,7 +46,7 @@ from inventory.selectors import (
 )
 from inventory.services.ledger import require_lot_of
 
-QUANTITY = {"max_digits": 14, "decimal_places": 4}
+QUANTITY: dict[str, Any] = {"max_digits": 14, "decimal_places": 4}
 Kind = InventoryTransaction.Kind
 
 
@@ -373,7 +373,7 @@ class MaterialViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericV
     filterset_fields: ClassVar = ["material_type", "brand", "color_hex"]
     search_fields: ClassVar = ["sku", "name", "color_name"]
 
-    def get_queryset(self) -> QuerySet[Product]:
+    def get_queryset(self) -> QuerySet[Any]:
         materials = materials_with_stock()
         if self.request.query_params.get("in_stock", "").lower() in {"1", "true"}:
             materials = materials.filter(free_kg__gt=0)

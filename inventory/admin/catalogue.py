@@ -95,7 +95,7 @@ class ProductAdmin(DocumentAdmin):
 
     def create(self, request: HttpRequest, obj: Product, form: Any) -> Product:
         """Create the product by its verb."""
-        return inventory.create_product(**form.cleaned_data, actor=request.user)  # type: ignore[misc]
+        return inventory.create_product(**form.cleaned_data, actor=request.user)  # type: ignore[arg-type]
 
     def save_model(self, request: HttpRequest, obj: Product, form: Any, change: bool) -> None:
         """Change the product by its verb."""
@@ -103,7 +103,7 @@ class ProductAdmin(DocumentAdmin):
             super().save_model(request, obj, form, change)
             return
         changes = {name: form.cleaned_data[name] for name in form.changed_data}
-        changed = inventory.update_product(obj, actor=request.user, **changes)  # type: ignore[misc]
+        changed = inventory.update_product(obj, actor=request.user, **changes)  # type: ignore[arg-type]
         obj.__dict__.update(changed.__dict__)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 from django.db.models import DecimalField, OuterRef, Prefetch, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
@@ -28,7 +29,7 @@ def products_for(user: User) -> QuerySet[Product]:
     )
 
 
-def materials_with_stock() -> QuerySet[Product]:
+def materials_with_stock() -> QuerySet[Any]:
     """Return the active materials with ``free_kg``, what of them is free in usable lots."""
     free = (
         usable_balances()
