@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.templatetags.static import static
-from django.urls import reverse_lazy
 
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "BLB3D ERP",
     "SITE_HEADER": "BLB3D ERP",
-    "SITE_URL": reverse_lazy("admin:index"),
+    "SITE_URL": "/",
     "SITE_ICON": lambda request: static("blb3d/logo.svg"),
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("blb3d/logo.svg")}],
     "BORDER_RADIUS": "8px",

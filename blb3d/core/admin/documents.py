@@ -118,6 +118,7 @@ class ConsoleAdmin(ActsAdmin):
         if obj is not None and not context.get("is_popup"):
             context["document"] = self.document_page(request, obj)
             context["show_history"] = isinstance(self, HistoryAdmin)
+            context["show_save_and_add_another"] = False
         return super().render_change_form(request, context, add=add, change=change, **kwargs)
 
 

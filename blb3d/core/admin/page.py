@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from django.contrib.admin.utils import display_for_field, display_for_value, label_for_field, lookup_field
 from django.core.exceptions import ObjectDoesNotExist
+from django.db import models
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -18,8 +19,10 @@ from blb3d.core.admin.columns import status_chip
 from blb3d.core.admin.keys import AutocompleteKeys
 from blb3d.core.admin.timeline import timeline
 from blb3d.core.documents import Document
+from blb3d.core.templatetags.blb3d_ui import plain_number
 
 RELATED_SHOWN = 5
+MONEY_PLACES = 2
 
 
 @dataclass(frozen=True)
@@ -76,12 +79,16 @@ class PageAdmin(AutocompleteKeys, ModelAdmin):
     def _fact(self, obj: Any, name: str) -> tuple[str, Any]:
         field, _, value = lookup_field(name, obj, self)
         label = label_for_field(name, self.model, self)
+        if value is True or value is False:
+            return str(label), "Yes" if value else "No"
         if field is None:
-            boolean = getattr(getattr(self, name, None), "boolean", False)
-            return str(label), value if isinstance(value, SafeString) else display_for_value(value, "–", boolean)
+            return str(label), value if isinstance(value, SafeString) else display_for_value(value, "–")
+        if isinstance(field, models.DecimalField) and field.decimal_places > MONEY_PLACES:
+            return str(label), plain_number(value)
         if field.remote_field is not None:
             return str(label), self._link(value) if value is not None else "–"
-        return str(label), display_for_field(value, field, "–") or "–"
+        shown = str(display_for_field(value, field, "–")) or "–"
+        return str(label), shown[:1].upper() + shown[1:] if field.flatchoices else shown
 
     def _link(self, target: Any) -> Any:
         if type(target) not in self.admin_site._registry:
