@@ -148,6 +148,12 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "schedule": 600.0,
         "options": {"expires": 600},
     },
+    "settle-payments": {"task": "sales.tasks.settle_payments", "schedule": 30.0, "options": {"expires": 30}},
+    "complete-orders": {
+        "task": "sales.tasks.complete_delivered_orders",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
     "expire-quotes": {"task": "quotes.tasks.expire_quotes", "schedule": 3600.0, "options": {"expires": 3600}},
     "purge-expired": {"task": "blb3d.accounts.tasks.purge_expired", "schedule": 3600.0, "options": {"expires": 3600}},
 }
