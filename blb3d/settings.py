@@ -3,6 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
+from celery.schedules import crontab
 from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 
 from blb3d import env
@@ -155,6 +156,9 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "options": {"expires": 3600},
     },
     "expire-quotes": {"task": "quotes.tasks.expire_quotes", "schedule": 3600.0, "options": {"expires": 3600}},
+    "expire-lots": {"task": "inventory.tasks.expire_lots", "schedule": 3600.0, "options": {"expires": 3600}},
+    # 8:15 UTC is night in the Americas, when nobody posts.
+    "reconcile-ledger": {"task": "inventory.tasks.reconcile_ledger", "schedule": crontab(hour="8", minute="15")},
     "purge-expired": {"task": "blb3d.accounts.tasks.purge_expired", "schedule": 3600.0, "options": {"expires": 3600}},
 }
 

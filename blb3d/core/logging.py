@@ -79,6 +79,7 @@ def logging_config(*, level: str, style: str, directory: Path) -> dict[str, Any]
             "celery.worker.strategy": {"level": "WARNING"},
             "celery.app.trace": {"level": "WARNING"},
             "axes": {"level": "WARNING"},
+            "httpx": {"level": "WARNING"},
             # Told at every connection to the broker in a folder, which has no host.
             "kombu.connection": {"level": "ERROR"},
         },

@@ -16,5 +16,5 @@ class Command(BaseCommand):
             counts = sync_roles()
         except BLB3DError as error:
             raise CommandError(error.message) from error
-        for name, count in counts.items():
+        for name, count in counts.items() if options["verbosity"] else ():
             self.stdout.write(f"{name}: {count} permissions")

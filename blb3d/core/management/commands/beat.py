@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 
 
@@ -16,4 +17,4 @@ class Command(BaseCommand):
         """Tick until stopped."""
         from blb3d.celery import app
 
-        app.Beat(loglevel=None).run()
+        app.Beat(loglevel=settings.LOG_LEVEL, max_interval=5).run()
