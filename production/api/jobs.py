@@ -27,7 +27,7 @@ from production.api.serializers import (
     JobFailedSerializer,
     JobNewsSerializer,
     PrintJobSerializer,
-    ReasonSerializer,
+    ProductionReasonSerializer,
 )
 from production.models import Printer, PrintJob, PrintJobPart
 from production.selectors import waiting_reasons
@@ -116,28 +116,28 @@ class PrintJobViewSet(DocumentViewSet):
         )
         return self.answer(job)
 
-    @extend_schema(request=ReasonSerializer, responses=ANSWERS)
+    @extend_schema(request=ProductionReasonSerializer, responses=ANSWERS)
     @action(detail=True, methods=["post"])
     def pause(self, request: Request, **_: Any) -> Response:
         """Ask the printer to pause."""
         job = self.current()
-        production.request_pause(job, actor=acting_user(request), **self.valid(ReasonSerializer))
+        production.request_pause(job, actor=acting_user(request), **self.valid(ProductionReasonSerializer))
         return self.answer(job)
 
-    @extend_schema(request=ReasonSerializer, responses=ANSWERS)
+    @extend_schema(request=ProductionReasonSerializer, responses=ANSWERS)
     @action(detail=True, methods=["post"])
     def resume(self, request: Request, **_: Any) -> Response:
         """Ask the printer to go on."""
         job = self.current()
-        production.request_resume(job, actor=acting_user(request), **self.valid(ReasonSerializer))
+        production.request_resume(job, actor=acting_user(request), **self.valid(ProductionReasonSerializer))
         return self.answer(job)
 
-    @extend_schema(request=ReasonSerializer, responses=ANSWERS)
+    @extend_schema(request=ProductionReasonSerializer, responses=ANSWERS)
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, **_: Any) -> Response:
         """Cancel a waiting job, or ask the printer to stop."""
         job = self.current()
-        production.request_cancel(job, actor=acting_user(request), **self.valid(ReasonSerializer))
+        production.request_cancel(job, actor=acting_user(request), **self.valid(ProductionReasonSerializer))
         return self.answer(job)
 
     @extend_schema(request=DispatchSerializer, responses=ANSWERS)

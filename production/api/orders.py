@@ -24,7 +24,7 @@ from production.api.serializers import (
     MaterialsSerializer,
     NewProductionOrderSerializer,
     ProductionOrderSerializer,
-    ReasonSerializer,
+    ProductionReasonSerializer,
 )
 from production.lifecycles import PRODUCTION_ORDER
 from production.models import PrintJob, ProductionOrder
@@ -75,10 +75,10 @@ class ProductionOrderViewSet(DocumentViewSet):
 
     def _step(self, run: Callable[..., Any]) -> Response:
         order = self.current()
-        run(order, actor=acting_user(self.request), **self.valid(ReasonSerializer))
+        run(order, actor=acting_user(self.request), **self.valid(ProductionReasonSerializer))
         return self.answer(order)
 
-    @extend_schema(request=ReasonSerializer, responses={200: ProductionOrderSerializer, 409: ErrorSerializer})
+    @extend_schema(request=ProductionReasonSerializer, responses={200: ProductionOrderSerializer, 409: ErrorSerializer})
     @action(detail=True, methods=["post"])
     def confirm(self, request: Request, **_: Any) -> Response:
         """Confirm a draft and reserve its material."""
@@ -134,31 +134,31 @@ class ProductionOrderViewSet(DocumentViewSet):
             raise NotFound("The order has no such print job.", details={"print_job_id": key})
         return [job]
 
-    @extend_schema(request=ReasonSerializer, responses={200: ProductionOrderSerializer, 409: ErrorSerializer})
+    @extend_schema(request=ProductionReasonSerializer, responses={200: ProductionOrderSerializer, 409: ErrorSerializer})
     @action(detail=True, methods=["post"])
     def fail(self, request: Request, **_: Any) -> Response:
         """Give the order up for now."""
         return self._step(production.fail_production_order)
 
-    @extend_schema(request=ReasonSerializer, responses={200: ProductionOrderSerializer, 409: ErrorSerializer})
+    @extend_schema(request=ProductionReasonSerializer, responses={200: ProductionOrderSerializer, 409: ErrorSerializer})
     @action(detail=True, methods=["post"])
     def retry(self, request: Request, **_: Any) -> Response:
         """Put a failed order back to work."""
         return self._step(production.retry_production_order)
 
-    @extend_schema(request=ReasonSerializer, responses={200: ProductionOrderSerializer, 409: ErrorSerializer})
+    @extend_schema(request=ProductionReasonSerializer, responses={200: ProductionOrderSerializer, 409: ErrorSerializer})
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, **_: Any) -> Response:
         """Cancel an order that does not print yet."""
         return self._step(production.cancel_production_order)
 
-    @extend_schema(request=ReasonSerializer, responses={200: ProductionOrderSerializer, 409: ErrorSerializer})
+    @extend_schema(request=ProductionReasonSerializer, responses={200: ProductionOrderSerializer, 409: ErrorSerializer})
     @action(detail=True, methods=["post"])
     def hold(self, request: Request, **_: Any) -> Response:
         """Send no new job for the order."""
         return self._step(production.hold_production_order)
 
-    @extend_schema(request=ReasonSerializer, responses={200: ProductionOrderSerializer, 409: ErrorSerializer})
+    @extend_schema(request=ProductionReasonSerializer, responses={200: ProductionOrderSerializer, 409: ErrorSerializer})
     @action(detail=True, methods=["post"])
     def release(self, request: Request, **_: Any) -> Response:
         """Let jobs of a held order be sent again."""

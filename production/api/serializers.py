@@ -93,11 +93,11 @@ class NewProductionOrderSerializer(StrictSerializer):
     notes = serializers.CharField(max_length=4000, required=False, allow_blank=True)
 
 
-class ReasonSerializer(StrictSerializer):
+class ProductionReasonSerializer(StrictSerializer):
     reason = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
 
 
-class CompleteOrderSerializer(ReasonSerializer):
+class CompleteOrderSerializer(ProductionReasonSerializer):
     """Counts clear what is printed; `print_job_id`, or nothing at all, says that the machine is through."""
 
     quantity_good = serializers.IntegerField(min_value=0, required=False)
@@ -233,7 +233,7 @@ class JobDoneSerializer(StrictSerializer):
     completed_at = serializers.DateTimeField(required=False)
 
 
-class JobFailedSerializer(ReasonSerializer):
+class JobFailedSerializer(ProductionReasonSerializer):
     error_code = serializers.CharField(max_length=40, required=False, allow_blank=True, default="")
     progress_percent = serializers.DecimalField(max_digits=5, decimal_places=2, required=False)
 
@@ -259,7 +259,7 @@ class ClearSerializer(StrictSerializer):
     requeue_missing = serializers.BooleanField(required=False, default=True)
 
 
-class SlotSerializer(serializers.ModelSerializer[PrinterSlot]):
+class PrinterSlotSerializer(serializers.ModelSerializer[PrinterSlot]):
     sku = serializers.CharField(source="material.sku", default=None)
     spool = serializers.CharField(source="spool.label", default=None)
 
@@ -269,7 +269,7 @@ class SlotSerializer(serializers.ModelSerializer[PrinterSlot]):
 
 
 class PrinterSerializer(serializers.ModelSerializer[Printer]):
-    slots = SlotSerializer(many=True)
+    slots = PrinterSlotSerializer(many=True)
     work_center = serializers.CharField(source="work_center.code", default=None)
 
     class Meta:

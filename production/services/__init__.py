@@ -15,11 +15,13 @@ from production.services.planning import (
     hold_production_order,
     make_stock_order,
     plan_production_orders,
+    prioritise_production_order,
     queue_production_order,
     release_production_order_hold,
     requeue_missing_parts,
     retry_production_order,
 )
+from production.services.printers import load_slot
 from production.services.progress import (
     begin_job,
     decide_job,
@@ -57,11 +59,13 @@ __all__ = [
     "flag_job",
     "hold_production_order",
     "link",
+    "load_slot",
     "lose_job",
     "make_stock_order",
     "name_job",
     "pass_inspection",
     "plan_production_orders",
+    "prioritise_production_order",
     "queue_production_order",
     "record_cancelled",
     "record_failed",

@@ -11,7 +11,7 @@ from typing import Any
 from django.utils import timezone
 
 from blb3d.accounts.models import User
-from blb3d.core.documents import insert_documents
+from blb3d.core.documents import insert_documents, lock_documents, update_documents
 from blb3d.core.errors import InvalidTransition, InvalidValue, ReasonRequired
 from blb3d.core.lifecycle import Move
 from blb3d.core.money import round_money
@@ -273,6 +273,32 @@ def release_production_order_hold(order: ProductionOrder, *, actor: User, reason
     if order.is_held:
         order.is_held, order.hold_reason = False, ""
         order.save()
+    return order
+
+
+@verb
+def prioritise_production_order(
+    order: ProductionOrder, *, priority: int, actor: User, reason: str = ""
+) -> ProductionOrder:
+    """Change how urgent an order is (1 low to 4 urgent), and with it its jobs that wait.
+
+    Raises:
+        InvalidValue: the priority is unknown.
+        InvalidTransition: the order is over.
+    """
+    if priority not in ProductionOrder.Priority:
+        raise InvalidValue("The priority goes from 1 (low) to 4 (urgent).", details={"field": "priority"})
+    lock_order(order)
+    if order.status not in ProductionOrder.OPEN:
+        raise InvalidTransition(
+            f"An order that is {order.get_status_display()} has no priority.", details={"status": order.status}
+        )
+    order.priority = priority
+    order.save()
+    waiting = lock_documents(PrintJob.objects.filter(production_order=order, status=PrintJob.Status.QUEUED))
+    for job in waiting:
+        job.priority = priority
+    update_documents(waiting, ["priority"])
     return order
 
 
