@@ -103,7 +103,8 @@ class PrinterStatusView(APIView):
     @extend_schema(operation_id="integration_printer_status", responses=PrinterStatusSerializer(many=True))
     def get(self, request: Request, **_: Any) -> Response:
         """Return what every printer does now."""
-        return Response(PrinterStatusSerializer(printer_statuses(Printer.objects.all()), many=True).data)
+        rows: Any = printer_statuses(Printer.objects.all())
+        return Response(PrinterStatusSerializer(rows, many=True).data)
 
 
 class MaterialCheckView(APIView):

@@ -57,6 +57,8 @@ def page(name: str, **arguments: Any) -> str:
 
 def _reply(error: smtplib.SMTPException) -> tuple[int, str]:
     """Return the server's reply; 0 when the connection broke without one."""
+    code: int
+    words: bytes | str
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         code, words = next(iter(error.recipients.values()))
     elif isinstance(error, smtplib.SMTPResponseException):

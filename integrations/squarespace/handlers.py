@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.db.models import QuerySet
+
 from blb3d.accounts.models import User
 from blb3d.core.inbox import InboundMessage, receives
 from blb3d.core.outbox import OutboxEvent, subscribes
@@ -11,14 +13,16 @@ from integrations.squarespace.intake import SOURCE, take_order
 from integrations.squarespace.order import read_order
 from sales.models import SalesOrder, Shipment
 
-_CHANNEL = {"marketplace": Marketplace.SQUARESPACE}
+
+def _channel() -> QuerySet[Channel]:
+    return Channel.objects.filter(marketplace=Marketplace.SQUARESPACE)
 
 
 @receives("squarespace", "order.create", "order.update")
 def take_news(message: InboundMessage) -> None:
     """Fetch the order that a notification names, and follow it: the notification itself is only a hint."""
     if message.headers:  # told by the shop itself, not found by a poll
-        Channel.objects.filter(**_CHANNEL).update(last_message_at=message.received_at)
+        _channel().update(last_message_at=message.received_at)
     with Squarespace() as shop:
         body = shop.order(message.subject)
     take_order(read_order(body), actor=User.objects.system("squarespace"))
@@ -27,9 +31,9 @@ def take_news(message: InboundMessage) -> None:
 @receives("squarespace", "extension.uninstall")
 def stop_polling(message: InboundMessage) -> None:
     """Note that the shop has let us go: its key is worthless now, and staff see why nothing comes."""
-    Channel.objects.get_or_create(**_CHANNEL)
+    Channel.objects.get_or_create(marketplace=Marketplace.SQUARESPACE)
     note = f"The extension was uninstalled at Squarespace on {message.received_at:%Y-%m-%d %H:%M} UTC."
-    Channel.objects.filter(**_CHANNEL).update(is_active=False, last_error=note)
+    _channel().update(is_active=False, last_error=note)
 
 
 @subscribes("sales.order_shipped", outside=True)

@@ -20,6 +20,7 @@ from integrations.squarespace.order import ShopLine, ShopOrder
 from inventory.models import Product
 from sales import selectors
 from sales import services as sales
+from sales.lifecycles import SALES_ORDER
 from sales.models import SalesOrder, SalesOrderLine
 
 log = logging.getLogger(__name__)
@@ -163,7 +164,7 @@ def _lay_before_a_person(order: SalesOrder, reason: str, *, actor: User) -> None
     """Hold the order, once per reason: who has resumed it knows. One that cannot be held gets it as a note."""
     if reason in order.internal_note or order.history.filter(hold_reason=reason).exists():
         return
-    if any(step.name == "hold" for step in SalesOrder.lifecycle.legal(order.status)):
+    if order.status in SALES_ORDER.steps["hold"].sources:
         sales.hold_order(order, actor=actor, reason=reason)
     else:
         order.internal_note = "\n".join(filter(None, (order.internal_note, reason)))

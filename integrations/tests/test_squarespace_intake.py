@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 from django.db import connection, connections
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from blb3d.accounts.models import User
@@ -509,3 +510,16 @@ def test_eight_workers_at_once_make_one_order(shop: Shop) -> None:
     assert found == [the_order().pk] * 8
     assert the_order().status == "confirmed"
     assert (Customer.objects.count(), Payment.objects.count(), ProductionOrder.objects.count()) == (1, 1, 1)
+
+
+def test_thirty_lines_cost_as_many_statements_as_three(shop: Shop) -> None:
+    for number in range(30):
+        mapped(f"P{number}")
+    system = User.objects.system("squarespace")
+    counts = []
+    for many in (1, 3, 30):  # the first one makes the number sequences
+        told = shop.create_order([{"sku": f"P{number}"} for number in range(many)], customerEmail="same@shop.example")
+        with CaptureQueriesContext(connection) as made:
+            take_order(read_order(told), actor=system)
+        counts.append(sum("SAVEPOINT" not in query["sql"] for query in made))
+    assert counts[1] == counts[2]

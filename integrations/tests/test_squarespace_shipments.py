@@ -139,3 +139,19 @@ def test_an_order_from_elsewhere_is_none_of_the_shops_business(shop: Shop) -> No
     ship(ready_to_ship((made_product(), 1)))
     assert deliver().status == "done"
     assert shop.calls == []
+
+
+def test_a_gift_card_beside_goods_keeps_no_order_from_being_shipped(
+    shop: Shop, order: SalesOrder, follow: Callable[..., InboundMessage]
+) -> None:
+    card = {"sku": None, "productName": "Gift card", "lineItemType": "GIFT_CARD"}
+    shop.create_order([{"sku": "HOOK"}, card])
+    follow()
+    mixed = SalesOrder.objects.latest("pk")
+    print_parts(mixed)
+    sales.finish_production(mixed, actor=system_actor())
+    ship(mixed)
+    mixed.refresh_from_db()
+    assert mixed.status == "shipped"
+    assert deliver().status == "done"
+    assert shop.emails == {mixed.source_order_id: 1}
