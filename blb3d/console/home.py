@@ -77,11 +77,11 @@ QUEUES: tuple[Queue, ...] = (
     Queue("Sales", "Orders to confirm", "sales.confirm_salesorder", "sales.SalesOrder", "created_at",
           {"status__exact": "pending"}, "waiting"),
     Queue("Sales", "Orders held", "sales.resume_salesorder", "sales.SalesOrder", "updated_at",
-          {"status__exact": "on_hold"}),
+          {"status__exact": "on_hold", "held_for_mapping__exact": 0}),
     Queue("Sales", "Orders late", "sales.confirm_salesorder", "sales.SalesOrder", "promised_date",
           {"status__in": _OPEN_ORDER, "promised_date__lt": timezone.localdate}, "stopped"),
-    Queue("Sales", "SKUs not mapped", "sales.change_salesorderline", "sales.SalesOrder", "created_at",
-          {"lines__supply__exact": "unmapped", "status__in": _OPEN_ORDER}),
+    Queue("Sales", "SKUs not mapped", "sales.change_salesorder", "sales.SalesOrder", "created_at",
+          {"status__exact": "on_hold", "held_for_mapping__exact": 1}),
     Queue("Sales", "Orders to pack", "sales.pack_shipment", "sales.SalesOrder", "updated_at",
           {"status__exact": "quality_check"}, "waiting"),
     Queue("Production", "Plates to clear", "production.clear_printjob", "production.PrintJob", "finished_at",
@@ -135,7 +135,7 @@ def card_of(queue: Queue, request: HttpRequest) -> Card:
     """Count a queue and find its oldest row, in one query."""
     model = apps.get_model(queue.model)
     filters = _filters(queue)
-    found = model._default_manager.filter(**filters).aggregate(n=Count("pk", distinct=True), oldest=Min(queue.since))
+    found = model._default_manager.filter(**filters).aggregate(n=Count("pk"), oldest=Min(queue.since))
     page = admin_of(queue.model, request)
     url = ""
     if page is not None:

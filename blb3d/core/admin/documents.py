@@ -40,8 +40,6 @@ class ConsoleAdmin(ActsAdmin):
 
     #: Relations that methods in ``list_display`` read.
     list_related: ClassVar[Sequence[str]] = ()
-    #: Lookups across relations by which other pages' links may filter the list.
-    list_lookups: ClassVar[Sequence[str]] = ()
 
     list_per_page = 50
     show_full_result_count = False
@@ -77,10 +75,6 @@ class ConsoleAdmin(ActsAdmin):
             if field.is_relation and (field.many_to_one or field.one_to_one):
                 names.append(relation or column)
         return tuple(dict.fromkeys(names))
-
-    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
-        """Allow what Django allows and what ``list_lookups`` names."""
-        return lookup in self.list_lookups or super().lookup_allowed(lookup, value, request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Refuse: nothing that was once written is deleted by hand."""

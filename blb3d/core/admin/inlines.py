@@ -16,7 +16,7 @@ class DocumentInline(AutocompleteKeys, TabularInline):
     """Lines that may be edited where the role may; keys are autocompletes, nothing is deleted, no empty rows."""
 
     extra = 0
-    show_change_link = True
+    hide_title = True
     #: Relations that methods in ``fields`` read.
     list_related: ClassVar[Sequence[str]] = ()
 
