@@ -93,7 +93,7 @@ class MainJob:
         assert product["sku"] == f"CUSTOM-{quote['quote_number']}"
         bom = self.staff.get(f"/api/v1/products/{order['product_id']}/bom")
         line = bom["lines"][0]
-        assert (len(bom["lines"]), line["unit_of_measure"]) == (1, "kg"), bom
+        assert (len(bom["lines"]), line["unit"]) == (1, "kg"), bom
         self.say(f"accepted: product {product['sku']}, BOM {line['quantity']} kg of {line['sku']} a set")
         (production,) = self.production_orders(order)
         self.say(f"sales order {order['order_number']} paid and confirmed, production order {production['code']}")

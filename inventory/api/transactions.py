@@ -1,4 +1,4 @@
-"""`/products` and `/inventory`: the catalogue, what is on the shelf, and movements."""
+"""`/inventory/transactions`: the ledger, and movements told by staff and machines."""
 
 from __future__ import annotations
 
@@ -7,29 +7,24 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from django.db.models import Model, QuerySet
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, status
-from rest_framework.decorators import action
-from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
-from rest_framework.viewsets import GenericViewSet, ReadOnlyModelViewSet
+from rest_framework.viewsets import GenericViewSet
 
 from blb3d.core.api.idempotency import idempotent
 from blb3d.core.api.pagination import CursorPagination
 from blb3d.core.api.permissions import requires
-from blb3d.core.api.routers import BothSlashRouter, both_slashes
 from blb3d.core.api.serializers import ErrorSerializer, StrictSerializer
-from blb3d.core.api.versions import VersionedMixin
 from blb3d.core.errors import InvalidValue
 from blb3d.core.numbering import next_number
 from blb3d.core.units import convert
 from inventory import services as inventory
-from inventory.errors import NoActiveBOM
+from inventory.api.base import QUANTITY
 from inventory.models import (
-    Inventory,
     InventoryLocation,
     InventoryTransaction,
     MaterialLot,
@@ -38,174 +33,11 @@ from inventory.models import (
     Vendor,
 )
 from inventory.selectors import (
-    active_bom,
-    check_material,
     default_location,
-    materials_with_stock,
-    products_for,
 )
 from inventory.services.ledger import require_lot_of
 
-QUANTITY: dict[str, Any] = {"max_digits": 14, "decimal_places": 4}
 Kind = InventoryTransaction.Kind
-
-
-class ProductSerializer(serializers.ModelSerializer[Product]):
-    """A product as anybody sees it."""
-
-    class Meta:
-        model = Product
-        fields: tuple[str, ...] = (
-            "id",
-            "sku",
-            "name",
-            "category",
-            "type",
-            "is_active",
-            "unit_of_measure",
-            "list_price",
-            "material_type",
-            "brand",
-            "color_name",
-            "color_hex",
-            "version",
-        )
-
-
-class StaffProductSerializer(ProductSerializer):
-    """A product with what is nobody else's business."""
-
-    class Meta(ProductSerializer.Meta):
-        fields = (
-            *ProductSerializer.Meta.fields,
-            "unit_cost",
-            "price_per_kg",
-            "gcode_file_path",
-            "replenishment",
-            "is_serialized",
-            "is_lot_tracked",
-            "reorder_point",
-            "safety_stock",
-            "lead_time_days",
-            "notes",
-            "created_at",
-            "updated_at",
-        )
-
-
-class BOMLineSerializer(serializers.Serializer[Any]):
-    component_id = serializers.IntegerField()
-    sku = serializers.CharField(source="component.sku")
-    name = serializers.CharField(source="component.name")
-    quantity = serializers.DecimalField(**QUANTITY, help_text="Per unit, in `unit`, the component's stock unit.")
-    unit = serializers.CharField(source="component.unit_of_measure")
-    entered_quantity = serializers.DecimalField(**QUANTITY)
-    entered_unit = serializers.CharField(source="unit_of_measure")
-    scrap_percent = serializers.DecimalField(max_digits=5, decimal_places=2)
-
-
-class BOMSerializer(serializers.Serializer[Any]):
-    id = serializers.IntegerField()
-    code = serializers.CharField()
-    product_id = serializers.IntegerField()
-    revision = serializers.IntegerField()
-    total_cost = serializers.DecimalField(**QUANTITY)
-    lines = BOMLineSerializer(many=True)
-
-
-class MaterialSerializer(serializers.ModelSerializer[Product]):
-    """A material that can be printed with; the colour is `color_code` in v1 and `color_hex` from v2 on."""
-
-    color_code = serializers.CharField(source="color_hex")
-    available_kg = serializers.DecimalField(**QUANTITY, source="free_kg")
-    in_stock = serializers.SerializerMethodField()
-
-    class Meta:
-        model = Product
-        fields = (
-            "id",
-            "sku",
-            "name",
-            "material_type",
-            "brand",
-            "color_name",
-            "color_code",
-            "diameter_mm",
-            "in_stock",
-            "available_kg",
-        )
-
-    def get_in_stock(self, material: Any) -> bool:
-        return bool(material.free_kg > 0)
-
-    def to_representation(self, instance: Any) -> Any:
-        shown = super().to_representation(instance)
-        request = self.context["request"]
-        if request.version != "v1":
-            shown["color_hex"] = shown.pop("color_code")
-        if not request.user.is_staff:
-            del shown["available_kg"]
-        return shown
-
-
-class LotSerializer(serializers.ModelSerializer[MaterialLot]):
-    sku = serializers.CharField(source="product.sku")
-    vendor = serializers.CharField(source="vendor.code", default=None)
-    purchase_order = serializers.CharField(source="purchase_order.po_number", default=None)
-
-    class Meta:
-        model = MaterialLot
-        fields = (
-            "id",
-            "lot_number",
-            "product_id",
-            "sku",
-            "vendor",
-            "vendor_lot_number",
-            "purchase_order",
-            "received_date",
-            "expiration_date",
-            "quantity_received",
-            "quantity_remaining",
-            "unit_cost",
-            "status",
-            "version",
-        )
-
-
-class LocationSerializer(serializers.ModelSerializer[InventoryLocation]):
-    class Meta:
-        model = InventoryLocation
-        fields = ("id", "code", "name", "parent_id", "is_active", "is_default")
-
-
-class BalanceSerializer(serializers.ModelSerializer[Inventory]):
-    sku = serializers.CharField(source="product.sku")
-    unit = serializers.CharField(source="product.unit_of_measure")
-    location = serializers.CharField(source="location.code")
-    lot_number = serializers.CharField(source="lot.lot_number", default=None)
-
-    class Meta:
-        model = Inventory
-        fields = (
-            "id",
-            "product_id",
-            "sku",
-            "unit",
-            "location",
-            "lot_number",
-            "on_hand_quantity",
-            "allocated_quantity",
-            "available_quantity",
-            "cost_per_unit",
-            "updated_at",
-        )
-
-
-class VendorSerializer(serializers.ModelSerializer[Vendor]):
-    class Meta:
-        model = Vendor
-        fields = ("id", "code", "name", "email", "phone", "lead_time_days", "is_active", "version")
 
 
 class TransactionSerializer(serializers.ModelSerializer[InventoryTransaction]):
@@ -233,28 +65,6 @@ class TransactionSerializer(serializers.ModelSerializer[InventoryTransaction]):
             "transaction_date",
             "created_by",
         )
-
-
-class CheckSerializer(StrictSerializer):
-    material_type = serializers.CharField(max_length=20)
-    required_quantity = serializers.DecimalField(
-        **QUANTITY, min_value=Decimal(0), default=Decimal(0), help_text="In kg."
-    )
-
-
-class PlaceQuantitySerializer(serializers.Serializer[Any]):
-    location = serializers.CharField()
-    quantity = serializers.DecimalField(**QUANTITY)
-
-
-class CheckAnswerSerializer(serializers.Serializer[Any]):
-    material_type = serializers.CharField()
-    required_quantity = serializers.DecimalField(**QUANTITY)
-    available = serializers.BooleanField(help_text="Whether the required quantity is free.")
-    available_quantity = serializers.DecimalField(**QUANTITY, source="free")
-    on_hand = serializers.DecimalField(**QUANTITY)
-    allocated = serializers.DecimalField(**QUANTITY)
-    locations = PlaceQuantitySerializer(many=True)
 
 
 class MovementSerializer(StrictSerializer):
@@ -325,134 +135,6 @@ class Told:
 
 
 Booked = tuple[int, int | None, Decimal]
-
-
-class PermittedMixin:
-    """Takes the permission to view the view's model."""
-
-    model: type[Model]
-
-    def get_permissions(self) -> Sequence[BasePermission]:
-        return [requires(f"inventory.view_{self.model._meta.model_name}")()]
-
-
-class ProductViewSet(VersionedMixin, ReadOnlyModelViewSet[Product]):
-    """Products: all of them for staff, what is sold for everybody else."""
-
-    permission_classes = (IsAuthenticated,)
-    queryset = Product.objects.none()
-    lookup_value_regex = r"\d+"
-    filterset_fields: ClassVar = ["category", "type", "is_active", "material_type", "replenishment"]
-    search_fields: ClassVar = ["sku", "name"]
-    ordering_fields: ClassVar = ["sku", "name", "list_price"]
-
-    def get_queryset(self) -> QuerySet[Product]:
-        return products_for(self.request.user)  # type: ignore[arg-type]
-
-    def get_serializer_class(self) -> type[ProductSerializer]:
-        if self.request.user.is_staff and self.request.user.has_perm("inventory.view_product"):
-            return StaffProductSerializer
-        return ProductSerializer
-
-    @extend_schema(responses={200: BOMSerializer, 404: ErrorSerializer})
-    @action(detail=True, permission_classes=[requires("inventory.view_bom")])
-    def bom(self, request: Request, **_: Any) -> Response:
-        """Return the active bill of materials."""
-        bom = active_bom(self.get_object())
-        if bom is None:
-            raise NoActiveBOM
-        return Response(BOMSerializer(bom).data)
-
-
-class MaterialViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewSet[Product]):
-    """Materials to choose from."""
-
-    permission_classes = (IsAuthenticated,)
-    serializer_class = MaterialSerializer
-    queryset = Product.objects.none()
-    filterset_fields: ClassVar = ["material_type", "brand", "color_hex"]
-    search_fields: ClassVar = ["sku", "name", "color_name"]
-
-    def get_queryset(self) -> QuerySet[Any]:
-        materials = materials_with_stock()
-        if self.request.query_params.get("in_stock", "").lower() in {"1", "true"}:
-            materials = materials.filter(free_kg__gt=0)
-        return materials
-
-
-class LotViewSet(PermittedMixin, VersionedMixin, ReadOnlyModelViewSet[MaterialLot]):
-    """Lots, the oldest first."""
-
-    model = MaterialLot
-    queryset = MaterialLot.objects.select_related("product", "vendor", "purchase_order")
-    serializer_class = LotSerializer
-    filterset_fields: ClassVar = ["product", "status", "vendor", "lot_number"]
-    search_fields: ClassVar = ["lot_number", "vendor_lot_number", "product__sku"]
-    ordering_fields: ClassVar = ["received_date", "expiration_date", "quantity_remaining"]
-
-
-class LocationViewSet(PermittedMixin, ReadOnlyModelViewSet[InventoryLocation]):
-    """Locations."""
-
-    model = InventoryLocation
-    queryset = InventoryLocation.objects.order_by("code")
-    serializer_class = LocationSerializer
-    filterset_fields: ClassVar = ["is_active"]
-    search_fields: ClassVar = ["code", "name"]
-
-
-class BalanceViewSet(PermittedMixin, ReadOnlyModelViewSet[Inventory]):
-    """What is on hand, reserved and free, by product, location and lot."""
-
-    model = Inventory
-    queryset = Inventory.objects.select_related("product", "location", "lot").order_by("id")
-    serializer_class = BalanceSerializer
-    filterset_fields: ClassVar = ["product", "product__sku", "location__code", "lot", "product__category"]
-    search_fields: ClassVar = ["product__sku", "lot__lot_number"]
-
-
-class VendorViewSet(PermittedMixin, VersionedMixin, ReadOnlyModelViewSet[Vendor]):
-    """Vendors."""
-
-    model = Vendor
-    queryset = Vendor.objects.order_by("code")
-    serializer_class = VendorSerializer
-    filterset_fields: ClassVar = ["is_active"]
-    search_fields: ClassVar = ["code", "name"]
-
-
-class CheckView(APIView):
-    """Whether there is enough of a material type: `inventory/check`, and `integration/material-check`."""
-
-    permission_classes = (requires("inventory.view_inventory"),)
-
-    @extend_schema(
-        operation_id="inventory_check",
-        parameters=[
-            OpenApiParameter("material_type", str, required=True),
-            OpenApiParameter("required_quantity", Decimal, description="In kg."),
-        ],
-        responses={200: CheckAnswerSerializer, 400: ErrorSerializer},
-    )
-    def get(self, request: Request, **_: Any) -> Response:
-        """Check by query parameters."""
-        return self._check(request.query_params)
-
-    @extend_schema(
-        operation_id="inventory_check_post",
-        request=CheckSerializer,
-        responses={200: CheckAnswerSerializer, 400: ErrorSerializer},
-    )
-    def post(self, request: Request, **_: Any) -> Response:
-        """Check by body."""
-        return self._check(request.data)
-
-    def _check(self, asked: Any) -> Response:
-        serializer = CheckSerializer(data=asked)
-        serializer.is_valid(raise_exception=True)
-        given = serializer.validated_data
-        found = check_material(given["material_type"], given["required_quantity"])
-        return Response(CheckAnswerSerializer(found).data)
 
 
 class TransactionViewSet(mixins.ListModelMixin, GenericViewSet[InventoryTransaction]):
@@ -635,18 +317,3 @@ def _named(rows: QuerySet[Any], column: str, data: dict[str, Any], field: str, *
     if found is None:
         raise InvalidValue(f"{field}: {name} is not known.", details={"fields": {field: [name]}})
     return found
-
-
-router = BothSlashRouter()
-router.register("products", ProductViewSet, "product")
-router.register("vendors", VendorViewSet, "vendor")
-router.register("inventory/materials", MaterialViewSet, "material")
-router.register("inventory/lots", LotViewSet, "lot")
-router.register("inventory/locations", LocationViewSet, "location")
-router.register("inventory/balances", BalanceViewSet, "balance")
-router.register("inventory/transactions", TransactionViewSet, "inventory-transaction")
-
-urlpatterns = [
-    both_slashes("inventory/check", CheckView.as_view(), "inventory-check"),
-    *router.urls,
-]
