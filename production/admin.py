@@ -515,6 +515,19 @@ class QualityInspectionAdmin(DocumentAdmin):
         return False
 
 
+class ContainForm(VerbForm):
+    containment_action = forms.CharField(max_length=2000, widget=forms.Textarea(attrs={"rows": 4}))
+
+
+class ExplainForm(VerbForm):
+    root_cause = forms.CharField(max_length=2000, widget=forms.Textarea(attrs={"rows": 4}))
+
+
+class CorrectForm(VerbForm):
+    corrective_action = forms.CharField(max_length=2000, widget=forms.Textarea(attrs={"rows": 4}))
+    preventive_action = forms.CharField(max_length=2000, required=False, widget=forms.Textarea(attrs={"rows": 4}))
+
+
 @admin.register(Nonconformance)
 class NonconformanceAdmin(DocumentAdmin):
     list_display = ("ncr_number", "production_order", "severity", "status", "detected_at", "quantity", "detected_date")
@@ -532,7 +545,21 @@ class NonconformanceAdmin(DocumentAdmin):
         "preventive_action",
         "assigned_to",
     )
-    readonly_fields = ("nonconformance_type", "description")
+    readonly_fields = (
+        "nonconformance_type",
+        "description",
+        "containment_action",
+        "root_cause",
+        "corrective_action",
+        "preventive_action",
+    )
+    verbs = {
+        "contain": AdminVerb(call=production.contain_nonconformance, form_class=ContainForm),
+        "explain": AdminVerb(call=production.explain_nonconformance, form_class=ExplainForm),
+        "correct": AdminVerb(call=production.correct_nonconformance, form_class=CorrectForm),
+        "verify": production.verify_nonconformance,
+        "close": production.close_nonconformance,
+    }
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Refuse: a report is raised by a failed inspection."""

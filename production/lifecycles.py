@@ -1,7 +1,7 @@
-"""Legal status moves of production orders and print jobs."""
+"""Legal status moves of production orders, print jobs and nonconformances."""
 
 from blb3d.core.lifecycle import Lifecycle, Step
-from production.models import PrintJob, ProductionOrder
+from production.models import Nonconformance, PrintJob, ProductionOrder
 
 _ORDER = "production.{}_productionorder".format
 PRODUCTION_ORDER = Lifecycle(
@@ -81,5 +81,19 @@ PRINT_JOB = Lifecycle(
             style="danger",
         ),
         Step("lose", ("sent", "printing", "paused"), ("unknown",), "production.job_lost"),
+    ],
+)
+
+_CHANGE_NCR = "production.change_nonconformance"
+NONCONFORMANCE = Lifecycle(
+    Nonconformance,
+    initial=(Nonconformance.Status.OPEN,),
+    number="ncr_number",
+    steps=[
+        Step("contain", ("OPEN",), ("CONTAINED",), "production.nonconformance_contained", _CHANGE_NCR, style="primary"),
+        Step("explain", ("CONTAINED",), ("ROOT_CAUSE",), None, _CHANGE_NCR, label="Root cause found", style="primary"),
+        Step("correct", ("ROOT_CAUSE",), ("CORRECTED",), None, _CHANGE_NCR, style="primary"),
+        Step("verify", ("CORRECTED",), ("VERIFIED",), None, _CHANGE_NCR, reason_required=True, style="primary"),
+        Step("close", ("VERIFIED",), ("CLOSED",), "production.nonconformance_closed", _CHANGE_NCR, style="primary"),
     ],
 )

@@ -6,6 +6,13 @@ from production.services.dispatch import dispatch_job, dispatch_next, start_prod
 from production.services.inspection import fail_inspection, pass_inspection
 from production.services.links import link
 from production.services.material import spread_grams
+from production.services.nonconformance import (
+    close_nonconformance,
+    contain_nonconformance,
+    correct_nonconformance,
+    explain_nonconformance,
+    verify_nonconformance,
+)
 from production.services.planning import (
     PlanRequest,
     cancel_production_order,
@@ -47,13 +54,17 @@ __all__ = [
     "begin_job",
     "cancel_production_order",
     "clear_plate",
+    "close_nonconformance",
     "combine_jobs",
     "complete_production_order",
     "confirm_production_orders",
+    "contain_nonconformance",
+    "correct_nonconformance",
     "count_printed",
     "decide_job",
     "dispatch_job",
     "dispatch_next",
+    "explain_nonconformance",
     "fail_inspection",
     "fail_production_order",
     "flag_job",
@@ -85,4 +96,5 @@ __all__ = [
     "retry_production_order",
     "spread_grams",
     "start_production_order",
+    "verify_nonconformance",
 ]

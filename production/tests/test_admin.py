@@ -155,6 +155,17 @@ def test_failed_parts_are_written_up(console: Client) -> None:
     report = Nonconformance.objects.get()
     assert (report.severity, report.description) == ("MINOR", "crack")
     assert console.get(_page(report)).status_code == 200
+    for act, body in (
+        ("contain", {"containment_action": "Quarantined the shelf"}),
+        ("explain", {"root_cause": "Belt slipped"}),
+        ("correct", {"corrective_action": "Belt replaced"}),
+        ("verify", {"reason": "Ten good parts"}),
+        ("close", {}),
+    ):
+        assert console.post(_page(report, act), {**body, "_answered": "1"}).status_code == 302
+    report.refresh_from_db()
+    assert (report.status, report.root_cause) == ("CLOSED", "Belt slipped")
+    assert report.closed_date is not None
 
 
 def test_a_spool_is_loaded_into_one_slot_only(console: Client) -> None:

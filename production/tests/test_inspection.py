@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from blb3d.core.errors import ReasonRequired
+from blb3d.core.errors import InvalidTransition, InvalidValue, ReasonRequired
 from blb3d.core.outbox import OutboxEvent
 from inventory.models import Inventory, InventoryTransaction
 from inventory.selectors import verify_ledger
@@ -117,6 +117,19 @@ def test_a_failed_serial_number_is_scrapped() -> None:
     )
     assert report.serial_number_id == bad.pk
     assert sorted(SerialNumber.objects.values_list("status", flat=True)) == ["IN_STOCK", "SCRAPPED"]
+
+
+def test_a_report_goes_its_way_and_no_step_is_left_out() -> None:
+    order = _made(2)
+    report = production.fail_inspection(order, quantity=1, reason="Crack", actor=system_actor())
+    with pytest.raises(InvalidTransition):
+        production.close_nonconformance(report, actor=system_actor())
+    with pytest.raises(InvalidValue):
+        production.contain_nonconformance(report, containment_action=" ", actor=system_actor())
+    report.refresh_from_db()
+    assert (report.status, report.history.count()) == ("OPEN", 1)
+    production.contain_nonconformance(report, containment_action="Shelf checked", actor=system_actor())
+    assert report.status == "CONTAINED"
 
 
 def test_failing_needs_a_reason_and_parts_that_are_still_here() -> None:
