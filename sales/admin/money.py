@@ -55,6 +55,7 @@ class InvoiceLineInline(ReadOnlyInline):
     model = InvoiceLine
     fields = ("line_number", "sku", "description", "quantity", "unit_price", "total")
     show_change_link = False
+    hide_title = True
 
 
 def _pdf(invoice: Invoice, *, actor: User) -> HttpResponse:

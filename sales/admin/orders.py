@@ -60,6 +60,8 @@ class LineInline(ReadOnlyInline):
     fields = ("line_number", "product", "name", "chosen", "supply", "quantity", "quantity_shipped", "price", "amount")
     readonly_fields = ("chosen", "price", "amount")
     show_change_link = False
+    hide_title = True
+    verbose_name_plural = "lines"
     price = money_column("unit_price", "each", currency="")
     amount = money_column("total", "total", currency="")
 
@@ -99,31 +101,12 @@ class SalesOrderAdmin(DocumentAdmin):
     total = money_column("grand_total", "total")
     header_fields = ("customer", "payment", "total", "promised_date", "source", "hold_reason")
     related_documents = ("quote", "production_orders", "shipments", "payments", "refunds", "invoices")
-    readonly_fields = (
-        "order_number",
-        "customer",
-        "source",
-        "source_order_number",
-        "order_type",
-        "product",
-        *_AMOUNTS,
-        *_ADDRESS,
-    )
+    readonly_fields = ("source_order_number", *_AMOUNTS, *_ADDRESS)
     fieldsets = (
-        (
-            None,
-            {
-                "fields": (
-                    ("order_number", "customer"),
-                    ("source", "source_order_number"),
-                    ("customer_po_number", "promised_date", "priority"),
-                    "customer_note",
-                    "internal_note",
-                )
-            },
-        ),
+        (None, {"fields": (("customer_po_number", "promised_date"), ("source_order_number", "priority"))}),
+        ("Notes", {"classes": ["collapse"], "fields": ("customer_note", "internal_note")}),
         ("Amounts", {"fields": (_AMOUNTS[:3], _AMOUNTS[3:])}),
-        ("Ship to", {"classes": ["collapse"], "fields": (_ADDRESS[-2:], _ADDRESS[:2], _ADDRESS[2:6])}),
+        ("Ship to", {"classes": ["collapse"], "fields": (_ADDRESS[-2:], _ADDRESS[:2], _ADDRESS[2:4], _ADDRESS[4:6])}),
     )
     new_fieldsets = (
         (None, {"fields": (("customer", "customer_po_number"), ("promised_date", "priority"), "confirm_now")}),
@@ -134,7 +117,8 @@ class SalesOrderAdmin(DocumentAdmin):
                 "fields": (
                     _ADDRESS[-2:],
                     _ADDRESS[:2],
-                    _ADDRESS[2:6],
+                    _ADDRESS[2:4],
+                    _ADDRESS[4:6],
                     ("discount_total", "shipping_total"),
                     "customer_note",
                 ),

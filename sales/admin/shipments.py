@@ -22,6 +22,7 @@ class ParcelLineInline(ReadOnlyInline):
     fields = ("part", "quantity", "serial_numbers")
     readonly_fields = ("part", "serial_numbers")
     show_change_link = False
+    hide_title = True
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """Return the lines with what is shown of them."""
