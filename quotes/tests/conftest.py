@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,8 @@ def materials(db: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def uploads(settings: Any, tmp_path: Path) -> Iterator[Path]:
+def uploads(settings: Any, tmp_path: Path) -> Path:
     """An upload folder of the test's own."""
     settings.MEDIA_ROOT = tmp_path / "uploads"
     settings.MEDIA_ROOT.mkdir()
-    yield settings.MEDIA_ROOT
+    return Path(settings.MEDIA_ROOT)

@@ -12,9 +12,8 @@ from quotes import services as quotes
 from quotes.modelfiles.make import BRACKET, box, write_3mf
 from quotes.models import Quote
 from sales.models import CustomerUser
-from sales.tests.factories import CustomerFactory, CustomerUserFactory, UserFactory, system_actor
-
-__all__ = ["system_actor"]
+from sales.tests.factories import CustomerFactory, CustomerUserFactory, UserFactory
+from sales.tests.factories import system_actor as system_actor
 
 
 def materials() -> dict[str, Product]:
