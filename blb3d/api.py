@@ -11,6 +11,7 @@ from integrations.api import urlpatterns as integrations
 from integrations.webhooks import urlpatterns as webhooks
 from inventory.api import urlpatterns as inventory
 from production.api import urlpatterns as production
+from quotes.api import urlpatterns as quotes
 from sales.api import urlpatterns as sales
 
 v1: list[URLPattern | URLResolver] = [
@@ -18,6 +19,7 @@ v1: list[URLPattern | URLResolver] = [
     *integrations,
     *inventory,
     *production,
+    *quotes,
     *webhooks,
     *sales,
     both_slashes("schema", SpectacularAPIView.as_view(api_version="v1"), "schema"),
