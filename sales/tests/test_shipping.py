@@ -254,3 +254,18 @@ def test_a_material_can_be_sold_too():
     sales.ship_order(order, actor=system_actor())
     order.refresh_from_db()
     assert order.status == SalesOrder.Status.SHIPPED
+
+
+def test_a_part_that_fails_its_inspection_is_made_again_before_the_order_leaves():
+    order = confirmed((made_product(), 2))
+    print_parts(order, inspect=False)
+    made = order.production_orders.get()
+    production.fail_inspection(made, actor=system_actor(), quantity=1, reason="Warped")
+    production.pass_inspection(made, actor=system_actor())
+    with pytest.raises(PartsMissing):
+        sales.pack_shipment(order, actor=system_actor())
+    print_parts(order)
+    sales.ship_order(order, actor=system_actor())
+    order.refresh_from_db()
+    assert order.status == SalesOrder.Status.SHIPPED
+    assert verify_ledger().differences == ()
