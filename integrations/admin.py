@@ -11,6 +11,7 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminPasswordWidget
 
+from blb3d.accounts.actor import actor_of
 from blb3d.core.admin import ConsoleAdmin, DocumentAdmin, DocumentInline, WorkAdmin, replay_verb
 from integrations.models import (
     Channel,
@@ -19,6 +20,7 @@ from integrations.models import (
     PrinterCommand,
     PrinterConnection,
 )
+from integrations.services import release_mapped_lines
 
 
 class MappingLineInline(DocumentInline):
@@ -54,6 +56,14 @@ class MarketplaceProductMappingAdmin(DocumentAdmin):
         "is_active",
     )
     inlines = (MappingLineInline,)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Store the kit lines, and let go the orders that waited for this mapping."""
+        super().save_related(request, form, formsets, change)
+        released = release_mapped_lines(form.instance, actor=actor_of(request))
+        if released:
+            numbers = ", ".join(sorted({order.order_number for order in released}))
+            self.message_user(request, f"Waiting lines were mapped: {numbers}")
 
 
 @admin.register(Channel)
