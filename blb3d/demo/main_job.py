@@ -187,8 +187,7 @@ class MainJob:
                 self.staff.post(f"/api/v1/print-jobs/{job['id']}/clear", {"counts": counts}, done_when=("PRINT_005",))
                 good, scrap = sum(c["good"] for c in counts), sum(c["scrap"] for c in counts)
                 self.say(
-                    f"{job['code']} on {job['printer_name']}: {job['status']}, "
-                    f"plate cleared, {good} good, {scrap} scrap"
+                    f"{job['code']} on {job['printer']}: {job['status']}, plate cleared, {good} good, {scrap} scrap"
                 )
             for job in self.staff.rows("/api/v1/print-jobs", status="unknown"):
                 self.staff.post(
@@ -212,7 +211,7 @@ class MainJob:
             if not self.staff.rows("/api/v1/inspections", production_order=row["id"], inspection_type="FINAL"):
                 self.staff.post(
                     "/api/v1/inspections",
-                    {"production_order_id": row["id"], "inspection_type": "FINAL", "passed": True, "notes": "smoke"},
+                    {"production_order": row["id"], "inspection_type": "FINAL", "passed": True, "notes": "smoke"},
                 )
         tracking = f"9400{order['id']:018d}"
         existing = self.staff.rows("/api/v1/shipments", sales_order=order["id"])
@@ -246,10 +245,11 @@ class MainJob:
         rows = self.staff.rows("/api/v1/serials", sales_order=order["id"])
         assert len(rows) == 3, f"three sensor housings were shipped, {len(rows)} serials found"
         trace = self.staff.get(f"/api/v1/serials/{rows[0]['serial_number']}/trace")
-        lots = ", ".join(f"{lot['lot_number']} from {lot['vendor']}" for lot in trace["lots"])
+        lots = ", ".join(f"{lot['lot']} from {lot['vendor']}" for lot in trace["lots"])
         self.say(
-            f"trace of {trace['serial_number']}: {trace['customer']} <- {trace['sales_order']} <- "
-            f"{trace['production_order']} <- {trace['print_job']} on {trace['printer']} <- {lots}"
+            f"trace of {trace['serial']}: {trace['customer']['name']} <- {trace['sales_order']['order_number']} <- "
+            f"{trace['production_order']['code']} <- {trace['print_job']['code']} on {trace['printer']['name']} "
+            f"<- {lots}"
         )
         assert trace["lots"], "the trace ends before the lot"
 

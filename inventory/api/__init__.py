@@ -1,10 +1,12 @@
-"""The HTTP interface of catalogue and stock."""
+"""The HTTP interface of catalogue and stock.
+
+`/inventory/transactions` is published by production, which knows what a print job's use of material means.
+"""
 
 from blb3d.core.api.routers import BothSlashRouter, both_slashes
 from inventory.api.catalogue import MaterialViewSet, ProductViewSet, VendorViewSet
 from inventory.api.printfiles import PrintFileViewSet
 from inventory.api.stock import BalanceViewSet, CheckView, LocationViewSet, LotViewSet
-from inventory.api.transactions import TransactionViewSet
 
 router = BothSlashRouter()
 router.register("products", ProductViewSet, "product")
@@ -14,7 +16,6 @@ router.register("inventory/materials", MaterialViewSet, "material")
 router.register("inventory/lots", LotViewSet, "lot")
 router.register("inventory/locations", LocationViewSet, "location")
 router.register("inventory/balances", BalanceViewSet, "balance")
-router.register("inventory/transactions", TransactionViewSet, "inventory-transaction")
 
 urlpatterns = [
     both_slashes("inventory/check", CheckView.as_view(), "inventory-check"),

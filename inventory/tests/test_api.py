@@ -198,7 +198,7 @@ def test_a_consumption_told_twice_corrects_and_never_adds(machine):
             TRANSACTIONS,
             {
                 "transaction_type": "consumption",
-                "reference_type": "print_job",
+                "reference_type": "production_order",
                 "reference_id": 7,
                 "product_sku": pla.sku.lower(),
                 "quantity": quantity,
@@ -214,7 +214,7 @@ def test_a_consumption_told_twice_corrects_and_never_adds(machine):
         "transaction_type": "consumption",
         "product_sku": pla.sku,
         "unit": "kg",
-        "reference_type": "print_job",
+        "reference_type": "production_order",
         "reference_id": "7",
         "quantity": "-0.1200",
         "booked": [{"location": "MAIN", "lot_number": lot.lot_number, "quantity": "-0.1200"}],

@@ -11,6 +11,7 @@ from production.api.floor import (
     SerialViewSet,
 )
 from production.api.jobs import PrintJobViewSet
+from production.api.movements import MovementViewSet
 from production.api.orders import ProductionOrderViewSet
 
 router = BothSlashRouter()
@@ -18,6 +19,7 @@ router.register("production-orders", ProductionOrderViewSet, "production-order")
 router.register("print-jobs", PrintJobViewSet, "print-job")
 router.register("printers", PrinterViewSet, "printer")
 router.register("serials", SerialViewSet, "serial")
+router.register("inventory/transactions", MovementViewSet, "inventory-transaction")
 router.register("inspections", InspectionViewSet, "inspection")
 router.register("nonconformances", NonconformanceViewSet, "nonconformance")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
+from django_filters import rest_framework as filters
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
@@ -32,7 +33,22 @@ from production.api.serializers import (
 from production.models import Printer, PrintJob, PrintJobPart
 from production.selectors import waiting_reasons
 
+ENDED = (PrintJob.Status.FINISHED, PrintJob.Status.FAILED, PrintJob.Status.CANCELLED)
 ANSWERS = {200: PrintJobSerializer, 409: ErrorSerializer}
+
+
+class PrintJobFilter(filters.FilterSet):
+    """By status, printer and order, and whether a person must clear the plate."""
+
+    needs_clearing = filters.BooleanFilter(method="on_the_plate", label="Ended, and its plate is not cleared yet")
+
+    class Meta:
+        model = PrintJob
+        fields: ClassVar = ["status", "printer", "production_order", "production_order__code", "bambu_job_id"]
+
+    def on_the_plate(self, rows: QuerySet[PrintJob], name: str, wanted: bool) -> QuerySet[PrintJob]:
+        waiting = Q(started_at__isnull=False, cleared_at__isnull=True, status__in=ENDED)
+        return rows.filter(waiting if wanted else ~waiting)
 
 
 class PrintJobViewSet(DocumentViewSet):
@@ -47,7 +63,7 @@ class PrintJobViewSet(DocumentViewSet):
     serializer_class = PrintJobSerializer
     pagination_class = CursorPagination
     filter_backends: ClassVar = [DjangoFilterBackend, SearchFilter]
-    filterset_fields: ClassVar = ["status", "printer", "production_order", "production_order__code", "bambu_job_id"]
+    filterset_class = PrintJobFilter
     search_fields: ClassVar = ["code", "production_order__code", "plate__product__sku"]
     acts: ClassVar = {
         "partial_update": "change_printjob",
