@@ -119,6 +119,8 @@ if CELERY_BROKER_URL == "filesystem://":
         "data_folder_out": str(BROKER_DIR / "queue"),
         "control_folder": str(BROKER_DIR / "control"),
         "store_processed": False,
+        # Seconds between looks into the folder when it is empty; the default of 1 would make every step wait.
+        "polling_interval": 0.1,
     }
     for folder in (BROKER_DIR / "queue", BROKER_DIR / "control"):
         folder.mkdir(parents=True, exist_ok=True)

@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
+from blb3d.core import outbox
 from blb3d.core.errors import BLB3DError
 from blb3d.core.logging import get_request_id, request_id_scope
 from blb3d.core.work import WorkItem, WorkStatus
@@ -88,8 +90,10 @@ def receive(
         body=body.decode("utf-8", errors="replace"),
         request_id=get_request_id(),
     )
+    # One statement is its own transaction. Inside another one, a refused row must not spoil what went before.
+    within = transaction.get_connection().in_atomic_block
     try:
-        with transaction.atomic():
+        with transaction.atomic() if within else nullcontext():
             row.save(force_insert=True)
             if settings.OUTBOX_NUDGE:
                 transaction.on_commit(_nudge, robust=True)
@@ -101,7 +105,7 @@ def receive(
 def _nudge() -> None:
     from blb3d.core.tasks import work_inbox
 
-    work_inbox.delay()
+    work_inbox.apply_async(expires=outbox.NUDGE_SECONDS)
 
 
 def handle(message: InboundMessage) -> bool:
@@ -136,6 +140,13 @@ def handle(message: InboundMessage) -> bool:
 
 
 def drain(limit: int = 200) -> int:
-    """Handle every message whose time has come, oldest first; return how many were settled."""
+    """Handle every message whose time has come, oldest first; return how many were settled.
+
+    Facts that the handling makes true wait for the caller to drain the outbox after.
+    """
     due = InboundMessage.objects.filter(status=WorkStatus.PENDING, next_attempt_at__lte=timezone.now())
-    return sum(handle(message) for message in due.order_by("id")[:limit])
+    token = outbox.draining.set(True)
+    try:
+        return sum(handle(message) for message in due.order_by("id")[:limit])
+    finally:
+        outbox.draining.reset(token)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,9 @@ from blb3d.core.logging import get_request_id, request_id_scope
 from blb3d.core.work import WorkItem, WorkStatus
 
 log = logging.getLogger(__name__)
+
+#: A nudge that waited longer in the broker is of no use: the beat's own came in between.
+NUDGE_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,9 @@ class Subscription:
     outside: bool
 
 
+#: Set while this thread is working off facts or messages: what it emits it will find itself.
+draining: ContextVar[bool] = ContextVar("outbox_draining", default=False)
+
 _by_topic: dict[str, list[Subscription]] = {}
 _by_name: dict[str, Subscription] = {}
 
@@ -122,14 +129,14 @@ def emit_all(facts: Iterable[Fact]) -> None:
     if not transaction.get_connection().in_atomic_block:
         raise transaction.TransactionManagementError("A fact is only true with its transaction.")
     OutboxEvent.objects.bulk_create(rows)
-    if settings.OUTBOX_NUDGE:
+    if settings.OUTBOX_NUDGE and not draining.get():
         transaction.on_commit(_nudge, robust=True)
 
 
 def _nudge() -> None:
     from blb3d.core.tasks import relay_outbox
 
-    relay_outbox.delay()
+    relay_outbox.apply_async(expires=NUDGE_SECONDS)
 
 
 def relay(limit: int = 500) -> int:
@@ -213,10 +220,14 @@ def drain(max_rounds: int = 50) -> int:
     What commands, tests and the relay task use; safe to run in many processes at once.
     """
     done = 0
-    for _ in range(max_rounds):
-        relayed = relay()
-        due = due_deliveries()
-        done += sum(deliver(delivery) for delivery in due)
-        if not relayed and not due:
-            break
+    token = draining.set(True)
+    try:
+        for _ in range(max_rounds):
+            relayed = relay()
+            due = due_deliveries()
+            done += sum(deliver(delivery) for delivery in due)
+            if not relayed and not due:
+                break
+    finally:
+        draining.reset(token)
     return done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -20,6 +21,7 @@ register = template.Library()
 
 DEFAULT_CURRENCY = "USD"
 NARROW_GAP = "\N{NO-BREAK SPACE}"
+_COLOR = re.compile(r"#?[0-9A-Fa-f]{6}")
 _SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£"}
 
 #: status -> meaning. What is not listed is on its way, and so waits.
@@ -202,7 +204,7 @@ def copyable(value: object, what: str = "number") -> SafeString:
 @register.simple_tag
 def swatch(color_hex: str | None, label: str = "") -> SafeString:
     """Return a colour sample; an SVG fill, since the content security policy allows no inline style."""
-    fill = color_hex if color_hex and color_hex.startswith("#") else "none"
+    fill = f"#{color_hex.removeprefix('#')}" if color_hex and _COLOR.fullmatch(color_hex) else "none"
     return format_html(
         '<svg class="swatch" viewBox="0 0 16 16" role="img" aria-label="{}">'
         '<circle cx="8" cy="8" r="7.5" fill="{}" stroke="currentColor" stroke-opacity=".6"/>{}</svg>',

@@ -63,16 +63,8 @@ class InviteForm(forms.Form):
     role = forms.ChoiceField(label="Role", choices=[("BUYER", "Buyer"), ("APPROVER", "Approver")])
 
 
-class _Related(list):
-    """A list that is asked as a related manager is."""
-
-    def all(self) -> _Related:
-        return self
-
-
 def quote(**changes: Any) -> SimpleNamespace:
     sample = component_samples()["quote"]
-    files = _Related([SimpleNamespace(original_filename="bracket <v2>.3mf", size_bytes=1_482_912, thumbnail_url=None)])
     fields = {
         "pk": 42,
         "quote_number": "Q-2025-042",
@@ -86,15 +78,8 @@ def quote(**changes: Any) -> SimpleNamespace:
         "currency": "USD",
         "expires_at": timezone.now() + dt.timedelta(days=30),
         "customer_po_number": "",
-        "files": files,
         "review_message": "",
         "special_instructions": "Flat side down, please.\nNo marks on the visible face.",
-        "estimate": SimpleNamespace(method="the sliced model", confidence_percent=Decimal("12.0"), fallback_reason=""),
-        "available_actions": [
-            {"name": "accept", "label": "Accept", "url": "/accept/", "style": "primary", "needs_reason": False},
-            {"name": "request_changes", "label": "Ask for changes", "url": "/c/", "style": "", "needs_reason": True},
-            {"name": "reject", "label": "Reject", "url": "/reject/", "style": "danger", "needs_reason": True},
-        ],
     }
     return SimpleNamespace(**{**sample, **fields, **changes})
 
@@ -122,9 +107,16 @@ def order(**changes: Any) -> SimpleNamespace:
         "shipping_state": "OR",
         "shipping_zip": "97201",
         "shipping_country": "US",
+    }
+    return SimpleNamespace(**{**fields, **changes})
+
+
+def order_parts() -> dict[str, Any]:
+    """Return what stands on an order's page besides the order."""
+    samples = component_samples()
+    return {
         "lines": [
-            {**line, "quantity_done": Decimal("34"), "quantity_shipped": Decimal("0")}
-            for line in component_samples()["lines"]
+            {**line, "quantity_done": Decimal("34"), "quantity_shipped": Decimal("0")} for line in samples["lines"]
         ],
         "shipments": [
             {
@@ -136,9 +128,8 @@ def order(**changes: Any) -> SimpleNamespace:
             },
         ],
         "invoices": [{"invoice_number": "INV-2025-009", "url": "/invoice/9.pdf"}],
-        "available_actions": component_samples()["actions"],
+        "actions": samples["actions"],
     }
-    return SimpleNamespace(**{**fields, **changes})
 
 
 def customer_user() -> SimpleNamespace:
@@ -164,11 +155,18 @@ def pages() -> dict[str, dict[str, Any]]:
         "portal/components.html": {**user, **samples},
         "portal/home.html": {**user, **upload, "quotes": quotes, "orders": orders, "nav": "home"},
         "portal/quote_new.html": {
-            **user, **upload, "form": filled, "colors": samples["colors"], "price_url": "/price/", "quote": quote(),
+            **user, **upload, "form": filled, "form_url": "/quotes/new/",
+            "colors": samples["colors"], "price_url": "/price/", "quote": quote(),
             "ready_by": timezone.localdate() + dt.timedelta(days=4), "can_ask_engineer": True, "nav": "quotes",
         },
         "portal/quote_detail.html": {
-            **user, "quote": quote(), "can_accept": True, "form": AcceptForm(), "address_form": refused,
+            **user, "quote": quote(), "can_accept": True, "can_configure": True, "form": AcceptForm(),
+            "files": [{"original_filename": "bracket <v2>.3mf", "size_bytes": 1_482_912, "url": "/file/"}],
+            "estimate": {"method": "the sliced model", "confidence_percent": Decimal("12.0")},
+            "warnings": ["Supports are needed."],
+            "actions": [
+                {"name": "reject", "label": "Reject", "url": "/reject/", "style": "danger", "needs_reason": True},
+            ], "address_form": refused,
             "has_addresses": True, "saw": ["2 parts, 84 × 40 × 22 mm", "Watertight", "12 % overhang: supports added"],
             "ready_by": timezone.localdate() + dt.timedelta(days=4), "pdf_url": "/q.pdf",
             "timeline": samples["timeline"], "nav": "quotes",
@@ -179,10 +177,12 @@ def pages() -> dict[str, dict[str, Any]]:
         },
         "portal/order_list.html": {**user, "page_obj": Paginator(orders, 25).page(1), "nav": "orders"},
         "portal/order_detail.html": {
-            **user, "order": order(), "steps": order_steps("printing"), "progress": _PROGRESS,
+            **user, **order_parts(), "order": order(), "payment_url": "/pay/",
+            "steps": order_steps("printing"), "progress": _PROGRESS,
             "timeline": samples["timeline"], "documents": [{"label": "Packing slip", "url": "/ps.pdf"}],
             "nav": "orders",
         },
+        "portal/order_pay.html": {**user, "order": order(amount_owed=Decimal("571.44")), "form": AcceptForm()},
         "portal/order_progress.html": {"order": order(), "steps": order_steps("printing"), "progress": _PROGRESS},
         "portal/company.html": {
             **user, "customer": {"name": "Example Works", "customer_number": "C-0042", "terms": "Net 30"},
@@ -218,7 +218,7 @@ def mails() -> dict[str, dict[str, Any]]:
         "quote_received": {**link, "quote": quote(status="pending")},
         "quote_changes": {**link, "quote": quote(status="draft", review_message="Which side is seen?\nWe see none.")},
         "order_confirmed": {**link, "order": order()},
-        "order_shipped": {**link, "order": order(), "shipment": order().shipments[0]},
+        "order_shipped": {**link, "order": order(), "shipment": order_parts()["shipments"][0]},
         "password_reset": {**link, "email": "anna@example.com"},
         "verify_email": link,
     }

@@ -12,7 +12,7 @@ _NAMES = [
     "home", "register", "login", "logout", "quote-new", "quote-list", "order-list", "company", "password-reset",
     "components",
 ]  # fmt: skip
-_NAMES_WITH_ID = ["quote-detail", "quote-accept", "quote-reject", "quote-cancel", "order-detail", "order-progress"]
+_NAMES_WITH_ID = ["quote-detail", "quote-accept", "quote-configure", "order-detail", "order-progress"]
 
 portal = [path(f"{name}/", page, name=name) for name in _NAMES]
 portal += [path(f"{name}/<int:pk>/", page, name=name) for name in _NAMES_WITH_ID]
