@@ -465,6 +465,22 @@ class PrinterAdmin(DocumentAdmin):
             form_class=LoadForm,
             style="primary",
         ),
+        AdminVerb(
+            name="clear_foreign",
+            label="Foreign print removed",
+            call=production.clear_foreign_print,
+            permission="production.clear_printjob",
+            confirm="A print that was not sent from here was taken off: the plate is empty.",
+            visible=lambda printer: bool(printer.foreign_job),
+        ),
+        AdminVerb(
+            name="allow_commands",
+            label="Commands are allowed",
+            call=production.allow_commands,
+            permission="production.change_printer",
+            confirm="The printer's developer mode is on: it obeys this system.",
+            visible=lambda printer: printer.write_access == Printer.WriteAccess.NO,
+        ),
     )
 
 

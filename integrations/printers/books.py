@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import datetime
 import logging
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from blb3d.accounts.models import User
+from blb3d.core.errors import InvalidTransition
 from blb3d.core.outbox import emit
 from blb3d.core.work import WorkStatus
 from integrations.bambu.decide import FILE_SUFFIXES, Cause, Decision, ExpectedJob, Kind
@@ -203,15 +205,27 @@ def _book_foreign(session: PrinterSession, decision: Decision) -> None:
     assert decision.state is not None
     name = decision.state.subtask_name
     job = PrintJob.objects.filter(code__in=_codes(name)).first()
-    if job is not None and job.status == Status.QUEUED:
-        number = decision.state.subtask_id or decision.state.task_id
-        production.begin_job(job, actor=listener(), at=decision.at, printer=session.printer)
-        PrintJob.objects.filter(pk=job.pk).update(submission_id=number[:20], subtask_name=name[:120])
-        session.expect(job.pk, ExpectedJob(number, name, decision.at, started=True))
+    if job is not None and job.status == Status.QUEUED and _adopt(session, job, decision):
         return
     if job is not None and job.printer_id == session.printer.pk and job.occupies_plate:
         return  # One of ours that was settled by hand while it still runs: its own plate holds the printer.
     _update(session.printer, foreign_job=(name or "a print without a name")[:200])
+
+
+def _adopt(session: PrinterSession, job: PrintJob, decision: Decision) -> bool:
+    """Begin a job on the printer where a person started it; False when another job holds that printer."""
+    assert decision.state is not None
+    number, name = decision.state.subtask_id or decision.state.task_id, decision.state.subtask_name
+    try:
+        with transaction.atomic():
+            production.begin_job(job, actor=listener(), at=decision.at, printer=session.printer)
+            PrintJob.objects.filter(pk=job.pk).update(submission_id=number[:20], subtask_name=name[:120])
+    except (InvalidTransition, IntegrityError) as refusal:
+        log.warning("printer %s prints %s, which cannot begin there: %s", session.printer.serial, job.code, refusal)
+        job.refresh_from_db()
+        return False
+    session.expect(job.pk, ExpectedJob(number, name, decision.at, started=True))
+    return True
 
 
 def _codes(name: str) -> list[str]:
@@ -303,16 +317,22 @@ def write_printer(session: PrinterSession, at: datetime.datetime) -> None:
 
 
 def write_slots(session: PrinterSession) -> None:
-    """Write what the feeders hold; the known material of a slot is kept until something else is loaded."""
+    """Write what the feeders hold; the known material of a slot is kept until something else is seen in it.
+
+    Feeders read type and colour from a tag, or repeat what a person chose from the few colours of the printer's
+    screen: the colour of a reel without a tag is believed when it changes, not when it is first seen.
+    """
     state = session.state
     if state is None or state.trays == session.trays:
         return
     slots = {slot.tray: slot for slot in PrinterSlot.objects.filter(printer=session.printer).select_related("material")}
     trays = {tray.number: tray for tray in state.trays}
+    before = {tray.number: tray for tray in session.trays or ()}
     reported = isinstance(session.merged.get("ams"), dict) and "ams" in session.merged["ams"]
     with transaction.atomic():
         for number, tray in trays.items():
-            _write_slot(session.printer, slots.get(number), tray)
+            is_new = session.trays is not None and not _same_reel(before.get(number), tray)
+            _write_slot(session.printer, slots.get(number), tray, is_new=is_new or tray.has_tag)
         for number, slot in slots.items():
             # An external spool is only ever entered by a person, or seen; that it is gone is not reported.
             if reported and number not in trays and number != EXTERNAL_TRAY and (slot.material_type or slot.material):
@@ -323,7 +343,11 @@ def write_slots(session: PrinterSession) -> None:
     session.trays = state.trays
 
 
-def _write_slot(printer: Printer, slot: PrinterSlot | None, tray: Tray) -> None:
+def _same_reel(before: Tray | None, tray: Tray) -> bool:
+    return before is not None and replace(before, remain=None) == replace(tray, remain=None)
+
+
+def _write_slot(printer: Printer, slot: PrinterSlot | None, tray: Tray, *, is_new: bool) -> None:
     values: dict[str, Any] = {
         "material_type": tray.material[:20],
         "color_hex": tray.color,
@@ -332,17 +356,18 @@ def _write_slot(printer: Printer, slot: PrinterSlot | None, tray: Tray) -> None:
     if slot is None:
         PrinterSlot.objects.create(printer=printer, tray=tray.number, material=_material(tray), **values)
         return
-    unchanged = (slot.material_type, slot.color_hex) == (values["material_type"], values["color_hex"])
-    if slot.material is None or not (unchanged or _is(slot.material, tray)):
+    if slot.material is not None and _is(slot.material, tray, any_color=not is_new):
+        values = {"remain_percent": tray.remain}
+    else:
         values |= {"material": _material(tray), "spool": None}
     changed = {name: value for name, value in values.items() if getattr(slot, name) != value}
     if changed:
         PrinterSlot.objects.filter(pk=slot.pk).update(**changed, updated_at=timezone.now())
 
 
-def _is(material: Product, tray: Tray) -> bool:
+def _is(material: Product, tray: Tray, *, any_color: bool) -> bool:
     same_type = material.material_type.upper() == tray.material.upper()
-    return same_type and material.color_hex.upper() in ("", tray.color)
+    return same_type and (any_color or material.color_hex.upper() in ("", tray.color))
 
 
 def _material(tray: Tray) -> Product | None:

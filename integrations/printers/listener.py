@@ -38,9 +38,9 @@ from production.models import Printer, PrintJob
 log = logging.getLogger(__name__)
 
 #: Seconds: how long the inbox is waited for, and how often the rest is done.
-TURN_SECONDS = 0.2
+TURN_SECONDS = 0.1
 WRITE_SECONDS = 0.5
-COMMAND_SECONDS = 1.0
+COMMAND_SECONDS = 0.5
 POLL_SECONDS = 10.0
 TELEMETRY_SECONDS = 5.0
 #: Progress is written when it grew by so many percent, even before its time.
@@ -164,10 +164,11 @@ class Listener:
     # --- what the machine shows ------------------------------------------------------------------------------------
 
     def _write(self, session: PrinterSession, now: datetime.datetime) -> None:
-        books.write_printer(session, now)
         if session.is_live:
+            # First: a printer that is ready is sent a job by what its slots hold.
             books.write_slots(session)
             self._show(session, now)
+        books.write_printer(session, now)
 
     def _show(self, session: PrinterSession, now: datetime.datetime) -> None:
         """Put telemetry where people see it and progress into the job: on changes, no more often than is useful."""

@@ -28,7 +28,7 @@ from production.services.planning import (
     requeue_missing_parts,
     retry_production_order,
 )
-from production.services.printers import load_slot
+from production.services.printers import allow_commands, clear_foreign_print, load_slot
 from production.services.progress import (
     begin_job,
     decide_job,
@@ -51,8 +51,10 @@ from production.services.reports import name_job, report_finished, report_job
 __all__ = [
     "PlanRequest",
     "PlateCount",
+    "allow_commands",
     "begin_job",
     "cancel_production_order",
+    "clear_foreign_print",
     "clear_plate",
     "close_nonconformance",
     "combine_jobs",

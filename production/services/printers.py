@@ -1,4 +1,4 @@
-"""What is loaded in a printer, as a person says it; printers that read their spools say it themselves."""
+"""What a person says about a printer that the printer cannot say itself, or says wrongly."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from blb3d.core.documents import lock_documents
 from blb3d.core.errors import InvalidValue
 from blb3d.core.verbs import verb
 from inventory.models import Product, Spool
+from production.errors import PrinterNotReady
 from production.models import Printer, PrinterSlot
 
 
@@ -41,3 +42,29 @@ def load_slot(
         },
     )
     return slot
+
+
+@verb
+def clear_foreign_print(printer: Printer, *, actor: User) -> Printer:
+    """Note that a person took a print that was not sent from here off the plate: the printer takes jobs again.
+
+    Raises:
+        PrinterNotReady: it is still printing.
+    """
+    [row] = lock_documents(Printer.objects.filter(pk=printer.pk))
+    if row.state in ("PREPARE", "SLICING", "RUNNING", "PAUSE"):
+        raise PrinterNotReady(f"{row.name} is still printing.", details={"state": row.state})
+    if row.foreign_job:
+        row.foreign_job = ""
+        row.save()
+    return row
+
+
+@verb
+def allow_commands(printer: Printer, *, actor: User) -> Printer:
+    """Note that a person made a read-only printer obey again; whether it does is seen with the next job."""
+    [row] = lock_documents(Printer.objects.filter(pk=printer.pk))
+    if row.write_access == Printer.WriteAccess.NO:
+        row.write_access = Printer.WriteAccess.UNKNOWN
+        row.save()
+    return row

@@ -262,7 +262,8 @@ class Machine:
 
     def _print(self, job: RunningJob, seconds: float) -> list[Happening]:
         job.printed = min(job.length, job.printed + seconds)
-        before, job.percent = job.percent, int(100 * job.printed / job.length)
+        # Not 100 * printed / length alone: rounding would leave some lengths at 99.
+        before, job.percent = job.percent, 100 if job.printed >= job.length else int(100 * job.printed / job.length)
         self._percent = job.percent
         if job.stored:
             self._layer = max(1, job.stored.layers * job.percent // 100)

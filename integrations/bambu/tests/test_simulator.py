@@ -101,6 +101,15 @@ def test_a_job_takes_its_predicted_time_within_bounds():
     assert [pace.job_seconds(seconds) for seconds in (0, 600, 10**6)] == [5, 10, 120]
 
 
+def test_a_job_ends_whatever_its_length():
+    """A length such as 4/3 s times 100 and divided again is less than 100."""
+    target = machine(stored=STORED)
+    send(target)
+    target.job.length = 4 / 3
+    run(target, 10)
+    assert [outcome.percent for outcome in target.outcomes] == [100]
+
+
 @pytest.mark.parametrize("when", [0.2, 2.0, 5.0])
 def test_a_busy_printer_refuses_and_keeps_its_job(when):
     target = machine()
