@@ -24,7 +24,7 @@ from quotes.ports import LAYER_HEIGHTS
 from quotes.services.authority import allow_ordering
 from quotes.services.pricing import locked
 from sales import services as sales
-from sales.errors import PaymentUnderWay
+from sales.errors import NothingOwed, PaymentUnderWay
 from sales.models import Address, CustomerAddress, SalesOrder
 
 log = logging.getLogger(__name__)
@@ -121,8 +121,8 @@ def pay_quote(quote: Quote, *, payment: PaymentOrder, actor: User) -> None:
         return
     try:
         sales.charge_order(order, method=payment.method, token=payment.token, actor=actor)
-    except PaymentUnderWay:
-        log.info("order %s is being paid already", order.order_number)
+    except (PaymentUnderWay, NothingOwed):
+        log.info("order %s is being paid, or was paid at this moment", order.order_number)
 
 
 @verb
