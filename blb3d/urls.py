@@ -6,6 +6,8 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from blb3d import api
 from blb3d.console import pages as console
 from blb3d.core import health
+from quotes.portal import urlpatterns as quote_pages
+from sales.portal import urlpatterns as order_pages
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *console.urlpatterns,
@@ -13,6 +15,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include((api.v1, "api-v1"), namespace="v1")),
     re_path(r"^health/live/?$", health.live, name="health-live"),
     re_path(r"^health/ready/?$", health.ready, name="health-ready"),
+    path("", include(([*order_pages, *quote_pages], "portal"))),
 ]
 
 handler400 = "blb3d.core.api.errors.bad_request"
