@@ -144,7 +144,6 @@ class Migration(migrations.Migration):
                 ('ftps_port', models.PositiveIntegerField(default=990)),
                 ('use_tls', models.BooleanField(default=True)),
                 ('pinned_certificate', models.TextField(blank=True, default='', help_text="PEM; empty: Bambu's own CA")),
-                ('access_code_encrypted', models.CharField(blank=True, default='', max_length=400)),
                 ('ftps_clear_data', models.BooleanField(default=False, help_text='This printer needs a clear data channel')),
                 ('shard', models.PositiveSmallIntegerField(default=0, help_text='Which listener process serves it')),
                 ('history_id', models.BigAutoField(editable=False, primary_key=True, serialize=False)),

@@ -11,10 +11,6 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.RemoveField(
-            model_name='historicalprinterconnection',
-            name='access_code_encrypted',
-        ),
         migrations.AddField(
             model_name='printercommand',
             name='dispatch',
