@@ -35,6 +35,22 @@ def file_response(row: QuoteFile) -> FileResponse:
     return response
 
 
+def preview_response(row: QuoteFile) -> FileResponse:
+    """Return the picture that we drew of a file.
+
+    Raises:
+        NotFound: there is none.
+    """
+    if not row.thumbnail:
+        raise NotFound
+    try:
+        response = FileResponse(row.thumbnail.open("rb"), content_type="image/png")
+    except FileNotFoundError:
+        raise NotFound from None
+    response["Cache-Control"] = "private, max-age=86400"
+    return response
+
+
 @require_GET
 @page
 def download(request: HttpRequest, pk: int, file_id: int) -> FileResponse:
@@ -46,12 +62,4 @@ def download(request: HttpRequest, pk: int, file_id: int) -> FileResponse:
 @page
 def preview(request: HttpRequest, pk: int, file_id: int) -> FileResponse:
     """The picture that we drew of the file."""
-    row = _file(request, pk, file_id)
-    if not row.thumbnail:
-        raise NotFound
-    try:
-        response = FileResponse(row.thumbnail.open("rb"), content_type="image/png")
-    except FileNotFoundError:
-        raise NotFound from None
-    response["Cache-Control"] = "private, max-age=86400"
-    return response
+    return preview_response(_file(request, pk, file_id))

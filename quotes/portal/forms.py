@@ -69,6 +69,9 @@ class WishesForm(forms.Form):
 
     def __init__(self, *args: Any, materials: list[Product], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name in ("quality", "finish", "rush"):
+            field = self.fields[name]
+            field.choices = [(value, label.capitalize()) for value, label in field.choices]  # type: ignore[attr-defined]
         types = dict.fromkeys(material.material_type for material in materials)
         self.materials = materials
         self.fields["material_type"].choices = [  # type: ignore[attr-defined]

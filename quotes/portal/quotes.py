@@ -53,8 +53,11 @@ _HAPPENED = {
 _METHODS = {"sliced": "the sliced file", "geometric": "the model's shape", BY_HAND: "an engineer's look at it"}
 _ACTIONS: dict[str, dict[str, Any]] = {
     "submit": {"label": "Get the quote", "style": "primary"},
-    "reject": {"label": "Not for me", "needs_reason": True, "reason_label": "What should be different?"},
-    "cancel": {"label": "Cancel", "consequences": ["The price is given up", "Your files stay private to you"]},
+    "reject": {"label": "Not for me", "style": "", "needs_reason": True, "reason_label": "What should be different?"},
+    "cancel": {
+        "label": "Cancel the quote",
+        "consequences": ["The price is given up", "Your files stay private to you"],
+    },
 }
 
 
@@ -241,7 +244,8 @@ def _actions(quote: Quote, user: User | None) -> list[dict[str, Any]]:
         row = {"name": step.name, "style": step.style, **_ACTIONS[step.name]}
         if step.name == "submit" and not quote.is_priced:
             row["label"] = "Ask an engineer"
-        if step.name == "reject" and quote.status != Status.APPROVED:
+        # One way out is enough: a price is declined, what has none yet is taken back.
+        if step.name == ("cancel" if quote.status == Status.APPROVED else "reject"):
             continue
         row["url"] = reverse(f"portal:quote-{step.name}", args=[quote.pk])
         rows.append(row)

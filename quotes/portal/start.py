@@ -26,7 +26,7 @@ def upload_context() -> dict[str, Any]:
     """Return what a drop zone says of files."""
     return {
         "accepted_endings": ",".join(settings.ALLOWED_FILE_EXTENSIONS),  # type: ignore[misc]
-        "max_upload_bytes": settings.MAX_UPLOAD_SIZE_MB * 1024 * 1024,  # type: ignore[misc]
+        "max_upload_bytes": settings.MAX_UPLOAD_SIZE_MB * 1_000_000,  # type: ignore[misc]
     }
 
 

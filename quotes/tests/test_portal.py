@@ -180,7 +180,7 @@ def test_accepting_asks_for_address_and_payment_and_leads_to_the_order():
     quote = quoted(buyer)
     seen = client.get(page("quote-detail", quote.pk)).content.decode()
     assert "Ship to" in seen
-    body = {**ADDRESS, "customer_po_number": "4711", "payment_method": "card", "card": "tok_ok"}
+    body = {**ADDRESS, "customer_po_number": "4711", "payment_method": "card:tok_ok"}
     answer = client.post(page("quote-accept", quote.pk), body)
     order = SalesOrder.objects.get()
     assert answer["Location"] == page("order-detail", order.pk)
@@ -208,7 +208,7 @@ def test_a_saved_address_is_enough():
 def test_an_incomplete_address_is_said_and_nothing_happens():
     buyer, client = buyer_with_client()
     quote = quoted(buyer)
-    answer = client.post(page("quote-accept", quote.pk), {"payment_method": "card", "shipping_city": "Portland"})
+    answer = client.post(page("quote-accept", quote.pk), {"payment_method": "card:tok_ok", "shipping_city": "Portland"})
     assert answer.status_code == 422
     assert "This field is required" in answer.content.decode()
     assert (Quote.objects.get().status, SalesOrder.objects.count()) == ("approved", 0)
@@ -217,13 +217,13 @@ def test_an_incomplete_address_is_said_and_nothing_happens():
 def test_a_declined_card_leads_to_paying_again():
     buyer, client = buyer_with_client()
     quote = quoted(buyer)
-    answer = client.post(page("quote-accept", quote.pk), {**ADDRESS, "payment_method": "card", "card": "tok_declined"})
+    answer = client.post(page("quote-accept", quote.pk), {**ADDRESS, "payment_method": "card:tok_declined"})
     order = SalesOrder.objects.get()
     assert answer["Location"] == page("order-pay", order.pk)
     assert "declined" in client.get(answer["Location"]).content.decode()
-    refused = client.post(answer["Location"], {"payment_method": "card", "card": "tok_declined"})
+    refused = client.post(answer["Location"], {"payment_method": "card:tok_declined"})
     assert (refused.status_code, "another card" in refused.content.decode()) == (422, True)
-    paid = client.post(answer["Location"], {"payment_method": "card", "card": "tok_ok"})
+    paid = client.post(answer["Location"], {"payment_method": "card:tok_ok"})
     order.refresh_from_db()
     assert (paid["Location"], order.payment_status) == (page("order-detail", order.pk), "paid")
 
@@ -232,7 +232,7 @@ def test_a_buyer_over_the_limit_is_told_who_can():
     buyer, client = buyer_with_client()
     CustomerUser.objects.filter(pk=buyer.pk).update(role="BUYER", approval_limit=Decimal("1.00"))
     quote = quoted(buyer)
-    answer = client.post(page("quote-accept", quote.pk), {**ADDRESS, "payment_method": "card", "card": "tok_ok"})
+    answer = client.post(page("quote-accept", quote.pk), {**ADDRESS, "payment_method": "card:tok_ok"})
     assert answer.status_code == 422
     assert "over your limit" in answer.content.decode()
     assert Quote.objects.get().status == "approved"
@@ -247,7 +247,11 @@ def test_cards_are_not_offered_where_the_test_provider_may_not_be_used(settings)
 
 def test_quotes_are_rejected_cancelled_and_submitted():
     buyer, client = buyer_with_client()
-    one, two, three = quoted(buyer), quoted(buyer), quoted(buyer, submit=False, special_instructions="Look!")
+    one, two, three = (
+        quoted(buyer),
+        quoted(buyer, submit=False),
+        quoted(buyer, submit=False, special_instructions="Look!"),
+    )
     client.post(page("quote-reject", one.pk), {"reason": "too dear"})
     client.post(page("quote-cancel", two.pk))
     client.post(page("quote-submit", three.pk))

@@ -107,7 +107,7 @@ def test_from_a_file_to_an_order(visitor: Visitor) -> None:
         "customer_po_number": "4711",
     }.items():
         page.fill(f"input[name={name}]", value)
-    page.check("input[name=payment_method][value=card]")
+    page.check("input[name=payment_method][value='card:tok_ok']")
     visitor.keep("accept")
     page.click("button:has-text('Order for')")
     page.wait_for_url("**/orders/*/")

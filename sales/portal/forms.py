@@ -12,7 +12,10 @@ from sales.services.payments import BANK_TRANSFER
 
 CARD, TERMS = "card", "terms"
 #: What the payment provider of the demo takes; a real one brings its own form.
-TEST_CARDS = [("tok_ok", "Test card that works"), ("tok_declined", "Test card that is declined")]
+TEST_CARDS = [
+    (f"{CARD}:tok_ok", "Card: we start at once (test card)"),
+    (f"{CARD}:tok_declined", "Card that is declined (test card)"),
+]
 
 _AUTOCOMPLETE = {
     "name": "name",
@@ -73,15 +76,12 @@ class PayForm(forms.Form):
     """How an order is paid."""
 
     payment_method = forms.ChoiceField(label="Payment", widget=forms.RadioSelect)
-    card = forms.ChoiceField(label="Card", choices=TEST_CARDS, required=False)
 
     def __init__(self, *args: Any, customer: Customer, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         choices = [(BANK_TRANSFER, "Bank transfer: we start when the money is there")]
         if settings.DEBUG or settings.DEMO:  # type: ignore[misc]
-            choices.insert(0, (CARD, "Card: we start at once"))
-        else:
-            del self.fields["card"]
+            choices = [*TEST_CARDS, *choices]
         if customer.has_terms:
             choices.insert(0, (TERMS, f"Invoice, {customer.get_terms_display()}"))
         field = self.fields["payment_method"]
@@ -90,10 +90,8 @@ class PayForm(forms.Form):
 
     def payment(self) -> tuple[str, str] | None:
         """Return method and token, or None for an invoice on terms."""
-        method = self.cleaned_data["payment_method"]
-        if method == TERMS:
-            return None
-        return method, self.cleaned_data.get("card", "") if method == CARD else ""
+        method, _, token = self.cleaned_data["payment_method"].partition(":")
+        return None if method == TERMS else (method, token)
 
 
 class AcceptForm(PayForm):
@@ -101,7 +99,7 @@ class AcceptForm(PayForm):
 
     address = forms.ChoiceField(label="Ship to", widget=forms.RadioSelect, required=False)
     customer_po_number = forms.CharField(label="Your PO number", max_length=60, required=False)
-    field_order = ("address", "customer_po_number", "payment_method", "card")
+    field_order = ("address", "customer_po_number", "payment_method")
 
     def __init__(self, *args: Any, customer: Customer, **kwargs: Any) -> None:
         super().__init__(*args, customer=customer, **kwargs)

@@ -1,0 +1,375 @@
+"""Quotes in the console: what waits for review, why, what is in the files, and the word that is given."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponseBase
+from django.urls import path, reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import RangeDateTimeFilter
+from unfold.decorators import display
+
+from blb3d.core.admin import (
+    AdminVerb,
+    DocumentAdmin,
+    DocumentInline,
+    LedgerAdmin,
+    ReadOnlyInline,
+    VerbForm,
+    chip_column,
+    money_column,
+    number_column,
+)
+from blb3d.core.errors import BLB3DError
+from blb3d.core.templatetags.blb3d_ui import duration, file_size, grams, money
+from quotes import services as quotes
+from quotes.models import (
+    FileUploadLog,
+    Quote,
+    QuoteAnalytics,
+    QuoteApproval,
+    QuoteFile,
+    QuoteMaterial,
+    QuotePart,
+)
+from quotes.portal.files import file_response, preview_response
+from sales.models import ADDRESS_COLUMNS, Address
+
+Status = Quote.Status
+_REVIEWABLE = (Status.DRAFT, Status.PENDING)
+
+
+class HandEstimateForm(VerbForm):
+    """What one set takes, said by a person."""
+
+    material_grams = forms.DecimalField(label="Grams per set", min_value=Decimal("0.01"), max_digits=12)
+    print_time_minutes = forms.DecimalField(label="Minutes per set", min_value=Decimal("0.1"), max_digits=10)
+    sets_per_plate = forms.IntegerField(label="Sets on a plate", min_value=1, max_value=400, initial=1)
+
+    def prepare(self) -> None:
+        """Start from the present estimate."""
+        for name, field in (("material_grams", "material_grams"), ("print_time_minutes", "print_time_minutes"),
+                            ("sets_per_plate", "parts_per_plate")):  # fmt: skip
+            value = getattr(self.document, field)
+            if value:
+                self.initial[name] = value
+
+
+class OrderForm(VerbForm):
+    """Where the order of a quote goes; empty takes the customer's usual address."""
+
+    line1 = forms.CharField(label="Street", max_length=255, required=False, help_text="Empty: the usual address.")
+    line2 = forms.CharField(label="Suite", max_length=255, required=False)
+    city = forms.CharField(max_length=100, required=False)
+    state = forms.CharField(max_length=50, required=False)
+    zip = forms.CharField(label="ZIP", max_length=20, required=False)
+    country = forms.CharField(max_length=50, initial="USA", required=False)
+    name = forms.CharField(max_length=200, required=False)
+    company = forms.CharField(max_length=200, required=False)
+    customer_po_number = forms.CharField(label="Customer's PO number", max_length=60, required=False)
+
+    def clean(self) -> dict[str, Any]:
+        """Ask for the rest of an address that was begun."""
+        given: dict[str, Any] = super().clean() or {}
+        if given.get("line1"):
+            for name in ("city", "zip"):
+                if not given.get(name):
+                    self.add_error(name, "This field is required.")
+        return given
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the address, or none."""
+        values = {name: self.cleaned_data[name] for name in ADDRESS_COLUMNS}
+        return {
+            "shipping": Address(**values) if values["line1"] else None,
+            "customer_po_number": self.cleaned_data["customer_po_number"],
+        }
+
+
+class FileInline(ReadOnlyInline):
+    """The files, each with its picture, what was seen, and a link that saves it."""
+
+    model = QuoteFile
+    fields = ("picture", "saved", "size", "format", "scan_result", "warnings")
+    readonly_fields = ("picture", "saved", "size", "warnings")
+    show_change_link = False
+    hide_title = True
+    verbose_name_plural = "files"
+
+    @display(description="")
+    def picture(self, file: QuoteFile) -> SafeString | str:
+        """Show what was drawn of it."""
+        if not file.thumbnail:
+            return ""
+        url = reverse("admin:quotes_quotefile_preview", args=[file.pk])
+        return format_html('<img src="{}" alt="" width="96" height="72">', url)
+
+    @display(description="file")
+    def saved(self, file: QuoteFile) -> SafeString:
+        """Link to the file as it was uploaded."""
+        url = reverse("admin:quotes_quotefile_download", args=[file.pk])
+        return format_html('<a href="{}" download>{}</a>', url, file.original_filename)
+
+    @display(description="size")
+    def size(self, file: QuoteFile) -> str:
+        """Show the size as people say it."""
+        return file_size(file.size_bytes)
+
+    @display(description="seen")
+    def warnings(self, file: QuoteFile) -> str:
+        """Show what the reading noticed."""
+        return " ".join(file.geometry.get("warnings", [])) or "–"
+
+
+class PartInline(ReadOnlyInline):
+    """The parts of a set."""
+
+    model = QuotePart
+    fields = ("name", "quantity", "volume", "box", "is_watertight")
+    readonly_fields = ("volume", "box")
+    show_change_link = False
+    hide_title = True
+    verbose_name_plural = "parts of a set"
+    volume = number_column("volume_cm3", "volume", "cm³")
+
+    @display(description="size")
+    def box(self, part: QuotePart) -> str:
+        """Show the sides in mm."""
+        return f"{part.size_x_mm} × {part.size_y_mm} × {part.size_z_mm} mm"
+
+
+class MaterialInline(DocumentInline):
+    """The filaments; a person may name one that the catalogue does not tell by itself."""
+
+    model = QuoteMaterial
+    fields = ("position", "material_type", "color_hex", "weight", "material")
+    readonly_fields = ("position", "material_type", "color_hex", "weight")
+    show_change_link = False
+    hide_title = True
+    verbose_name_plural = "filaments of a set"
+
+    @display(description="grams")
+    def weight(self, row: QuoteMaterial) -> str:
+        """Show the weight per set."""
+        return grams(row.grams)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse: the estimate says which filaments there are."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Allow while the filament is not decided."""
+        return (obj is None or obj.status in Quote.OPEN) and super().has_change_permission(request, obj)
+
+
+class ApprovalInline(ReadOnlyInline):
+    """Why a person must look, and who did."""
+
+    model = QuoteApproval
+    fields = ("required_when", "approval_level", "state", "approver", "approved_date", "comments")
+    readonly_fields = ("state",)
+    show_change_link = False
+    hide_title = True
+    verbose_name_plural = "approvals"
+    state = chip_column("status", "status")
+
+
+@admin.register(Quote)
+class QuoteAdmin(DocumentAdmin):
+    list_display = ("quote_number", "customer", "product_name", "status", "quantity", "net", "reasons", "submitted_at")
+    list_filter = ("status", "material_type", "rush", ("created_at", RangeDateTimeFilter))
+    list_lookups = ("approvals__required_when",)
+    search_fields = ("quote_number", "product_name", "customer_po_number", "customer__name", "customer__company_name",
+                     "user__email")  # fmt: skip
+    net = money_column("subtotal", "net")
+    total = money_column("total_price", "total")
+    header_fields = ("customer", "user", "total", "quantity", "waits_for", "expires_at")
+    related_documents = ("customer", "product", "sales_order")
+    readonly_fields = (
+        *("quote_number", "user", "quantity", "material_type", "color_name", "quality", "infill_percent", "finish"),
+        *("rush", "special_instructions", "estimate", "price", "seen", "review_message"),
+    )
+    fieldsets = (
+        ("Price", {"fields": ("price", "estimate", "seen")}),
+        (
+            "Wishes",
+            {
+                "fields": (
+                    ("product_name", "customer"),
+                    ("quantity", "material_type", "color_name"),
+                    ("quality", "infill_percent"),
+                    ("finish", "rush"),
+                    ("customer_po_number", "user"),
+                    "special_instructions",
+                    "review_message",
+                )
+            },
+        ),
+    )
+    inlines = (ApprovalInline, FileInline, PartInline, MaterialInline)
+    verbs = {
+        "submit": quotes.submit_quote,
+        "approve": quotes.approve_quote,
+        "request_changes": quotes.request_changes,
+        "reject": quotes.reject_quote,
+        "cancel": quotes.cancel_quote,
+        "accept": AdminVerb(call=quotes.take_acceptance, label="Accept for the customer", form_class=OrderForm),
+        "convert": AdminVerb(call=quotes.convert_quote, form_class=OrderForm),
+    }
+    bulk_verbs = ("approve",)
+    extra_verbs = (
+        AdminVerb(
+            name="reprice",
+            label="Price again",
+            call=quotes.price_quote,
+            permission="quotes.reprice_quote",
+            visible=lambda quote: quote.status in _REVIEWABLE,
+        ),
+        AdminVerb(
+            name="estimate",
+            label="Enter an estimate",
+            call=quotes.estimate_quote_by_hand,
+            permission="quotes.reprice_quote",
+            form_class=HandEstimateForm,
+            visible=lambda quote: quote.status in _REVIEWABLE,
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """Return the quotes with why they wait."""
+        return super().get_queryset(request).prefetch_related("approvals")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Refuse: a quote is made of files, in the portal or by the API."""
+        return False
+
+    @display(description="waits because")
+    def reasons(self, quote: Quote) -> str:
+        """Show which rules wait for a person."""
+        waiting = [row for row in quote.approvals.all() if row.status == QuoteApproval.Status.PENDING]
+        return ", ".join(row.get_required_when_display() for row in waiting) or "–"
+
+    @display(description="waits for")
+    def waits_for(self, quote: Quote) -> str:
+        """Show who has to approve."""
+        if quote.status != Status.PENDING:
+            return "–"
+        names = {1: "manager", 2: "director", 3: "owner"}
+        return f"{names[quotes.pending_level(quote)]}: {self.reasons(quote)}"
+
+    @display(description="price")
+    def price(self, quote: Quote) -> SafeString | str:
+        """Show the lines that the customer sees, and the sums."""
+        if not quote.is_priced:
+            return quote.processing_note or "There is no price yet."
+        rows = [(line["label"], money(Decimal(line["amount"]), quote.currency)) for line in quote.price_lines]
+        rows += [
+            (f"{quote.quantity} × {money(quote.unit_price, quote.currency)}", money(quote.subtotal, quote.currency)),
+            ("Tax", money(quote.tax, quote.currency)),
+            ("Total", money(quote.total_price, quote.currency)),
+        ]
+        body = format_html_join("", '<tr><td>{}</td><td class="text-right pl-6">{}</td></tr>', rows)
+        return format_html("<table>{}</table>", body)
+
+    @display(description="estimate of a set")
+    def estimate(self, quote: Quote) -> str:
+        """Show grams, minutes, by which method and how sure."""
+        if quote.material_grams is None:
+            return "–"
+        sure = f", within {quote.estimate_confidence} %" if quote.estimate_confidence else ""
+        better = f" ({quote.fallback_reason})" if quote.fallback_reason else ""
+        return (
+            f"{grams(quote.material_grams)}, {duration(quote.print_time_minutes)}, "
+            f"{quote.parts_per_plate} on a plate; {quote.estimate_method}{sure}{better}"
+        )
+
+    @display(description="to look at")
+    def seen(self, quote: Quote) -> str:
+        """Show what the estimate noticed."""
+        detail = quote.estimate_detail
+        rows = [detail.get("needs_person") or "", *detail.get("warnings", [])]
+        if detail.get("methods_differ_percent"):
+            rows.append(f"Two methods differ by {detail['methods_differ_percent']} %.")
+        return " ".join(row for row in rows if row) or "–"
+
+
+@admin.register(QuoteFile)
+class QuoteFileAdmin(LedgerAdmin):
+    """Uploaded files: saved through a view that asks who one is, never by a public address."""
+
+    list_display = ("original_filename", "quote", "format", "size", "scan_result", "created_at")
+    list_filter = ("format", "scan_result", ("created_at", RangeDateTimeFilter))
+    search_fields = ("original_filename", "sha256", "quote__quote_number")
+    ordering = ("-id",)
+    header_fields = ("quote", "size", "sha256", "scan_result")
+    fields = ("original_filename", "sha256", "mime_type", "format", "scan_result", "geometry")
+
+    def get_urls(self) -> list[Any]:
+        """Add the doors to the file and its picture."""
+        return [
+            path("<int:pk>/download/", self.admin_site.admin_view(self.download), name="quotes_quotefile_download"),
+            path("<int:pk>/preview/", self.admin_site.admin_view(self.preview), name="quotes_quotefile_preview"),
+            *super().get_urls(),
+        ]
+
+    def download(self, request: HttpRequest, pk: int) -> HttpResponseBase:
+        """Send the file as it was uploaded, for saving."""
+        try:
+            return file_response(self._seen(request, pk))
+        except BLB3DError as error:
+            raise Http404(error.message) from error
+
+    def preview(self, request: HttpRequest, pk: int) -> HttpResponseBase:
+        """Send the picture that was drawn of it."""
+        try:
+            return preview_response(self._seen(request, pk))
+        except BLB3DError as error:
+            raise Http404(error.message) from error
+
+    def _seen(self, request: HttpRequest, pk: int) -> QuoteFile:
+        file = QuoteFile.objects.filter(pk=pk).first()
+        if file is None:
+            raise Http404
+        if not self.has_view_permission(request, file):
+            raise PermissionDenied
+        return file
+
+    @display(description="size", ordering="size_bytes")
+    def size(self, file: QuoteFile) -> str:
+        """Show the size as people say it."""
+        return file_size(file.size_bytes)
+
+
+@admin.register(FileUploadLog)
+class FileUploadLogAdmin(LedgerAdmin):
+    list_display = ("filename", "accepted", "refusal", "size", "user", "ip_address", "quote", "uploaded_at")
+    list_filter = ("accepted", "virus_scan_result", ("uploaded_at", RangeDateTimeFilter))
+    search_fields = ("filename", "file_hash", "ip_address", "user__email", "quote__quote_number")
+    ordering = ("-id",)
+    header_fields = ("accepted", "refusal", "user", "ip_address", "quote", "uploaded_at")
+
+    @display(description="size", ordering="file_size_bytes")
+    def size(self, row: FileUploadLog) -> str:
+        """Show the size as people say it."""
+        return file_size(row.file_size_bytes)
+
+
+@admin.register(QuoteAnalytics)
+class QuoteAnalyticsAdmin(LedgerAdmin):
+    list_display = ("number", "time_to_quote_seconds", "customer_session_duration", "abandoned_at_step",
+                    "converted_to_order", "conversion_time_hours", "recorded_at")  # fmt: skip
+    list_filter = ("converted_to_order", "abandoned_at_step", ("recorded_at", RangeDateTimeFilter))
+    list_related = ("quote",)
+    search_fields = ("quote__quote_number",)
+    ordering = ("-id",)
+
+    @display(description="quote", ordering="quote")
+    def number(self, row: QuoteAnalytics) -> str:
+        """Name the quote."""
+        return row.quote.quote_number
