@@ -15,12 +15,13 @@ from quotes.api import urlpatterns as quotes
 from sales.api import urlpatterns as sales
 
 v1: list[URLPattern | URLResolver] = [
+    # First, because addresses are tried in turn and shops knock most often.
+    *webhooks,
     *accounts,
     *integrations,
     *inventory,
     *production,
     *quotes,
-    *webhooks,
     *sales,
     both_slashes("schema", SpectacularAPIView.as_view(api_version="v1"), "schema"),
     both_slashes("docs", SpectacularSwaggerSplitView.as_view(url_name="v1:schema"), "docs"),

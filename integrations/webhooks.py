@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from functools import wraps
 
+from csp.decorators import csp_exempt
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
@@ -33,6 +34,7 @@ def webhook(view: Callable[[HttpRequest], None]) -> Callable[..., HttpResponse]:
     """Make a view of a function that takes a message in: POST only, JSON answers, refusals in the envelope."""
 
     @csrf_exempt
+    @csp_exempt()
     @wraps(view)
     def answer(request: HttpRequest, **_: object) -> HttpResponse:
         if request.method != "POST":

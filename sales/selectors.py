@@ -68,7 +68,9 @@ def order_of_source(source: str, source_order_id: str) -> SalesOrder | None:
     """Return the order that was placed for a source's own order id; an empty id is nobody's."""
     if not source_order_id:
         return None
-    return SalesOrder.all_objects.filter(source=source, source_order_id=source_order_id).first()
+    orders = SalesOrder.all_objects.filter(source=source, source_order_id=source_order_id)
+    # Nearly always there is none, which is cheaper to ask for than its sixty columns.
+    return orders.first() if orders.exists() else None
 
 
 def reserved_for_lines(line_ids: Iterable[int]) -> dict[int, Decimal]:

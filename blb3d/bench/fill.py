@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import math
 import uuid
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 from django.db import models
@@ -12,76 +14,121 @@ from django.utils import timezone
 
 #: How many different parents rows refer to, so that a query per row would be seen as one.
 PARENTS = 25
+BATCH = 1_000
+
+Key = models.ForeignKey
 
 
 def fill(model: type[models.Model], count: int, *, _busy: frozenset[type[models.Model]] = frozenset()) -> None:
-    """Bring a table to at least ``count`` rows; required parents are made too."""
-    have = model._base_manager.count()
-    if have >= count:
+    """Bring a table to ``count`` rows, or to as many as its constraints allow; the parents are made too."""
+    rows = model._base_manager
+    have = rows.count()
+    missing = min(count, _most(model)) - have
+    if missing <= 0:
         return
     parents: dict[str, list[Any]] = {}
-    for field in model._meta.local_fields:
-        if isinstance(field, models.ForeignKey):
-            target = field.remote_field.model
-            own = target is model or target in _busy
-            if own and field.null:
-                continue
-            wanted = count if isinstance(field, models.OneToOneField) else PARENTS
-            fill(target, wanted, _busy=_busy | {model})
-            keys = target._base_manager.order_by("pk").values_list("pk", flat=True)
-            taken = set()
-            if isinstance(field, models.OneToOneField):
-                taken = set(model._base_manager.values_list(field.attname, flat=True))
-            parents[field.attname] = [key for key in keys[: wanted + len(taken)] if key not in taken]
-    model._base_manager.bulk_create(
-        [_row(model, number, parents, number - have) for number in range(have, count)], batch_size=500
+    wanted: dict[str, int] = {}
+    for field in _keys(model):
+        target = field.remote_field.model
+        wanted[field.name] = _parents_wanted(model, field, count)
+        if target is not model and target not in _busy:
+            fill(target, wanted[field.name], _busy=_busy | {model})
+        keys = target._base_manager.order_by("-pk").values_list("pk", flat=True)
+        if _alone_unique(model, field):
+            keys = keys.exclude(pk__in=rows.exclude(**{field.attname: None}).values_list(field.attname, flat=True))
+        parents[field.attname] = list(keys[: wanted[field.name]])
+        if not field.null and not parents[field.attname]:
+            raise ValueError(f"{model._meta.label}.{field.name}: no row to refer to")
+    made = (_row(model, number, parents) for number in range(have, have + missing))
+    while batch := list(islice(made, BATCH)):
+        rows.bulk_create(batch)
+
+
+def _keys(model: type[models.Model]) -> list[Any]:
+    return [field for field in model._meta.local_fields if isinstance(field, Key)]
+
+
+def _unique_sets(model: type[models.Model]) -> list[tuple[str, ...]]:
+    constraints = [c.fields for c in model._meta.constraints if isinstance(c, models.UniqueConstraint)]
+    return [tuple(fields) for fields in (*constraints, *((f.name,) for f in model._meta.local_fields if f.unique))]
+
+
+def _alone_unique(model: type[models.Model], field: Any) -> bool:
+    return (field.name,) in _unique_sets(model)
+
+
+def _parents_wanted(model: type[models.Model], field: Any, count: int) -> int:
+    """Return how many parents are needed, where keys alone must make rows different."""
+    names = {key.name for key in _keys(model)}
+    sets = [fields for fields in _unique_sets(model) if field.name in fields and names.issuperset(fields)]
+    return max([PARENTS, *(math.ceil(count ** (1 / len(fields))) for fields in sets)])
+
+
+def _most(model: type[models.Model]) -> float:
+    """Return how many rows the table can hold: a unique field with choices limits it."""
+    return min(
+        (len(field.flatchoices) for field in model._meta.local_fields if field.unique and field.choices),
+        default=math.inf,
     )
 
 
-def _row(model: type[models.Model], number: int, parents: dict[str, list[Any]], offset: int) -> models.Model:
+def _row(model: type[models.Model], number: int, parents: dict[str, list[Any]]) -> models.Model:
     values: dict[str, Any] = {}
+    step = 1
+    together = {name for fields in _unique_sets(model) if len(fields) > 1 for name in fields}
     for field in model._meta.local_fields:
         if field.generated or isinstance(field, models.AutoField):
             continue
-        if isinstance(field, models.ForeignKey):
-            choices = parents.get(field.attname)
+        if isinstance(field, Key):
+            choices = parents[field.attname]
             if choices:
-                values[field.attname] = choices[offset % len(choices)]
-            continue
-        values[field.attname] = _value(model, field, number)
+                # Keys that must differ together count like the digits of a number.
+                values[field.attname] = choices[number // step % len(choices)]
+                step *= len(choices) if field.name in together else 1
+        else:
+            values[field.attname] = _value(model, field, number, field.name in together)
     return model(**values)
 
 
-def _value(model: type[models.Model], field: Any, number: int) -> Any:
-    in_constraint = any(field.name in getattr(constraint, "fields", ()) for constraint in model._meta.constraints)
+def _value(model: type[models.Model], field: Any, number: int, together: bool) -> Any:
+    if field.choices:
+        return field.flatchoices[number % len(field.flatchoices)][0] if field.unique else _chosen(model, field, number)
     if isinstance(field, models.UUIDField):
         return uuid.uuid4()
     if isinstance(field, models.BooleanField):
         # False keeps out of "one active per ..." constraints.
-        return False if in_constraint or "default" in field.name else field.get_default()
-    if isinstance(field, models.EmailField):
-        return f"row{number}@example.com"
-    if isinstance(field, models.CharField) and field.choices:
-        return field.get_default() or field.flatchoices[0][0]
-    if isinstance(field, models.FileField):
-        return ""
-    if isinstance(field, models.CharField | models.TextField):
-        if field.unique or in_constraint:
-            return f"{model._meta.model_name[:6]}-{number}"[-(field.max_length or 50) :]
-        return field.get_default() or (f"text {number}"[: field.max_length or 50])
+        return False if field.name in {"is_active", "is_default"} else bool(field.get_default())
     if isinstance(field, models.DateTimeField):
         later = field.name.startswith(("end", "expires"))
-        return None if field.null else timezone.now() + datetime.timedelta(minutes=number + (1 if later else 0))
+        return None if field.null else timezone.now() + datetime.timedelta(hours=later)
     if isinstance(field, models.DateField):
         return None if field.null else timezone.localdate()
+    if field.unique or together:
+        return _distinct(field, number)
+    if field.null or field.has_default():
+        return field.get_default()
     if isinstance(field, models.DecimalField):
-        return None if field.null else field.get_default() if field.has_default() else Decimal(number % 90 + 1)
-    if isinstance(field, models.JSONField):
-        return field.get_default()
+        return Decimal(number % 9 + 1)
     if isinstance(field, models.IntegerField):
-        if field.choices:
-            return field.get_default() or field.flatchoices[0][0]
-        if in_constraint or not field.has_default():
-            return None if field.null and not in_constraint else number + 1
-        return field.get_default()
-    return field.get_default()
+        return number % 30_000 + 1
+    if isinstance(field, models.GenericIPAddressField):
+        return "192.0.2.1"
+    if isinstance(field, models.FileField):
+        return ""
+    return {} if isinstance(field, models.JSONField) else _distinct(field, number)
+
+
+def _chosen(model: type[models.Model], field: Any, number: int) -> Any:
+    """Return the status a row is in: every kind in turn, save where a constraint asks for it."""
+    conditions = [str(getattr(constraint, "condition", "")) for constraint in model._meta.constraints]
+    if any(field.name in condition for condition in conditions):
+        return field.get_default() or field.flatchoices[0][0]
+    return field.flatchoices[number % len(field.flatchoices)][0]
+
+
+def _distinct(field: Any, number: int) -> Any:
+    if isinstance(field, models.IntegerField | models.DecimalField):
+        return number + 1
+    if isinstance(field, models.EmailField):
+        return f"row{number}@example.com"
+    return f"row {number}" if not field.unique else f"row-{number}"

@@ -20,6 +20,8 @@ _NODES = {
     "customer": "customers",
     "shipment": "shipments",
 }
+#: Numbers of all copies that are written, so that no two hold the same unique words.
+_copies = itertools.count(1)
 _REFERENCES = (("source_type", "source_id"), ("target_type", "target_id"), ("reference_type", "reference_id"))
 
 
@@ -45,7 +47,6 @@ class RawCopy:
             if rows:
                 found[model] = rows
         self.tables = sorted(found.items(), key=lambda item: self._depth(item[0], set(found)))
-        self.counter = itertools.count(1)
 
     def _depth(
         self, model: type[models.Model], among: set[type[models.Model]], seen: frozenset[Any] = frozenset()
@@ -57,11 +58,14 @@ class RawCopy:
         }
         base = getattr(model, "instance_type", None)
         parents |= {base} & among if base else set()
+        if any(kind in (field.name for field in model._meta.local_fields) for kind, _ in _REFERENCES):
+            # It refers to rows of any table, so it is written after all of them.
+            return 1 + len(among)
         return 1 + max((self._depth(parent, among, seen | {model}) for parent in parents), default=0)
 
     def write(self) -> None:
         """Write all rows once more in one transaction."""
-        fresh = next(self.counter)
+        fresh = next(_copies)
         keys: dict[tuple[str, int], int] = {}
         with transaction.atomic(), connection.cursor() as cursor:
             for pk, by in self.sequences:

@@ -7,6 +7,7 @@ two things loudly: a row that somebody else changed meanwhile, and a status that
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from django.conf import settings
@@ -33,6 +34,10 @@ class DocumentHistory(HistoricalRecords):
     def fields_included(self, model: type[models.Model]) -> list[Any]:
         """Return the fields that a history row holds."""
         return [field for field in super().fields_included(model) if not field.name.endswith("_encrypted")]
+
+    def create_historical_record(self, instance: Any, history_type: str, using: str | None = None) -> None:
+        """Write the row the same way for one document as for many."""
+        _write_history([instance], history_type)
 
 
 class DocumentQuerySet(models.QuerySet[Any]):
@@ -212,14 +217,29 @@ def insert_documents(
 
 def write_history(rows: Sequence[Document], *, update: bool = True) -> None:
     """Write one history row per document in one statement, with the present actor and reason."""
-    if not rows:
-        return
-    acting = current()
-    type(rows[0]).history.bulk_history_create(  # type: ignore[attr-defined]
-        rows,
-        update=update,
-        default_user=acting.actor if acting else None,
-        default_change_reason=(acting.reason[:500] if acting else "") or None,
+    if rows:
+        _write_history(rows, "~" if update else "+")
+
+
+@cache
+def _history_model(model: type[Document]) -> Any:
+    # simple-history makes a manager class each time that it is asked for one.
+    return model.history.model  # type: ignore[attr-defined]
+
+
+def _write_history(rows: Sequence[Document], kind: str) -> None:
+    model, acting = _history_model(type(rows[0])), current()
+    names = [field.attname for field in model.tracked_fields]
+    reason = acting.reason[:500] if acting and acting.reason else None
+    model.objects.bulk_create(
+        model(
+            history_date=timezone.now(),
+            history_user=acting.actor if acting else None,
+            history_change_reason=getattr(row, "_change_reason", None) or reason,
+            history_type=kind,
+            **{name: getattr(row, name) for name in names},
+        )
+        for row in rows
     )
 
 

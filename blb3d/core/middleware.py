@@ -35,6 +35,12 @@ class RequestIDMiddleware:
 class ContentSecurityPolicyMiddleware(CSPMiddleware):
     """The strict policy everywhere, eased only where CONTENT_SECURITY_POLICY_BY_PREFIX says so."""
 
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        # django-csp would build the policy first and ask after.
+        if getattr(response, "_csp_exempt", False):
+            return response
+        return super().process_response(request, response)
+
     def get_policy_parts(
         self, request: HttpRequest, response: HttpResponseBase, report_only: bool = False
     ) -> PolicyParts:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 
-from django.db.models import DecimalField, ExpressionWrapper, F, Q, Sum
-from django.utils import timezone
+from django.db.models import DecimalField, ExpressionWrapper, F, Q, QuerySet, Sum
+from django.db.models.functions import Now
 
 from blb3d.core.units import round_quantity
 from inventory.models import BOMLine, Inventory, MaterialLot, Reference, Reservation
 from production.models import ProductionOrder
 
+ZERO = Decimal(0)
 _QUANTITY = DecimalField(max_digits=20, decimal_places=4)
 
 
@@ -35,19 +36,23 @@ def material_requirements(*, include_all: bool = False) -> list[Requirement]:
     available is on hand in usable lots less what is reserved for others than these orders, so that a reservation made
     for this very demand is not counted against it. Only shortages, unless ``include_all``.
     """
-    required = _required()
-    free, own = _free(), _reserved_for_these()
+    required = list(_required().all())
+    free, own = dict(_free().all()), dict(_reserved_for_these().all())
     rows = []
     for product_id, sku, name, total in required:
         total = round_quantity(total)
-        available = round_quantity(free.get(product_id, Decimal(0)) + own.get(product_id, Decimal(0)))
+        available = round_quantity(free.get(product_id, ZERO) + own.get(product_id, ZERO))
         if include_all or total > available:
-            shortage = max(total - available, Decimal(0))
-            rows.append(Requirement(product_id, sku, name, total, available, shortage))
+            rows.append(Requirement(product_id, sku, name, total, available, max(total - available, ZERO)))
     return rows
 
 
-def _required() -> list[tuple[int, str, str, Decimal]]:
+# The three query sets never change, and to build one costs more than to run it on a small shop: they are built once
+# and copied for each use.
+
+
+@cache
+def _required() -> QuerySet[BOMLine, tuple[int, str, str, Decimal]]:
     orders = "bom__product__production_orders__"
     lines = BOMLine.objects.filter(
         bom__is_active=True,
@@ -55,7 +60,7 @@ def _required() -> list[tuple[int, str, str, Decimal]]:
         **{f"{orders}status__in": ProductionOrder.REQUIRING, f"{orders}deleted_at__isnull": True},
     )
     owed = F(f"{orders}quantity") - F(f"{orders}quantity_completed")
-    return list(
+    return (
         lines.values_list("component_id", "component__sku", "component__name")
         .annotate(total=Sum(ExpressionWrapper(F("quantity") * owed, output_field=_QUANTITY)))
         .order_by("component__sku")
@@ -64,29 +69,21 @@ def _required() -> list[tuple[int, str, str, Decimal]]:
 
 def _usable(prefix: str) -> Q:
     """Return the condition of a balance whose stock may be used: no lot, or an active, unexpired one."""
-    unexpired = Q(**{f"{prefix}lot__expiration_date__isnull": True}) | Q(
-        **{f"{prefix}lot__expiration_date__gt": timezone.now()}
-    )
-    active = Q(**{f"{prefix}lot__status": MaterialLot.Status.ACTIVE})
-    return Q(**{f"{prefix}lot__isnull": True}) | (active & unexpired)
+    lot = f"{prefix}lot__"
+    unexpired = Q(**{f"{lot}expiration_date__isnull": True}) | Q(**{f"{lot}expiration_date__gt": Now()})
+    return Q(**{f"{lot}isnull": True}) | (Q(**{f"{lot}status": MaterialLot.Status.ACTIVE}) & unexpired)
 
 
-def _free() -> dict[int, Decimal]:
+@cache
+def _free() -> QuerySet[Inventory, tuple[int, Decimal]]:
     rows = Inventory.objects.filter(_usable("")).order_by().values_list("product_id")
-    free = rows.annotate(free=Sum(F("on_hand_quantity") - F("allocated_quantity"), output_field=_QUANTITY))
-    return dict(free)
+    return rows.annotate(free=Sum(F("on_hand_quantity") - F("allocated_quantity"), output_field=_QUANTITY))
 
 
-def _reserved_for_these() -> dict[int, Decimal]:
+@cache
+def _reserved_for_these() -> QuerySet[Reservation, tuple[int, Decimal]]:
     orders = ProductionOrder.objects.filter(status__in=ProductionOrder.REQUIRING).values("pk")
-    rows = (
-        Reservation.objects.filter(
-            _usable("balance__"), reference_type=Reference.PRODUCTION_ORDER, reference_id__in=orders
-        )
-        .order_by()
-        .values_list("balance__product_id")
-        .annotate(reserved=Sum("quantity"))
+    rows = Reservation.objects.filter(
+        _usable("balance__"), reference_type=Reference.PRODUCTION_ORDER, reference_id__in=orders
     )
-    own: dict[int, Decimal] = defaultdict(Decimal)
-    own.update(dict(rows))
-    return own
+    return rows.order_by().values_list("balance__product_id").annotate(reserved=Sum("quantity"))

@@ -111,9 +111,12 @@ def plan_production_orders(requests: Sequence[PlanRequest], *, actor: User) -> l
     )
     node = TraceLink.Node
     link(
-        ((node.PRODUCTION_ORDER, order.pk), (node.SALES_ORDER, request.sales_order.pk))
-        for order, request in planned
-        if request.sales_order is not None
+        (
+            ((node.PRODUCTION_ORDER, order.pk), (node.SALES_ORDER, request.sales_order.pk))
+            for order, request in planned
+            if request.sales_order is not None
+        ),
+        new=True,
     )
     return orders
 
