@@ -108,10 +108,14 @@ class Farm:
         )
         add("listener", "listen_printers", log_dir=logs)
 
-    def prepare(self) -> None:
-        """Make the database and load the demo farm; quick and harmless when it is there already."""
+    def prepare(self, *, backlog: bool = False) -> None:
+        """Make the database and load the demo farm; quick and harmless when it is there already.
+
+        ``backlog`` also puts work into every queue of a farm that has no orders yet.
+        """
         self.data_dir.mkdir(parents=True, exist_ok=True)
-        run_manage("prepare_demo", "--ftps-port", str(self.ports.ftps), environment=self.environment)
+        options = ["--ftps-port", str(self.ports.ftps), *(["--backlog"] if backlog else [])]
+        run_manage("prepare_demo", *options, environment=self.environment)
 
     def start(self, patience: float = 90.0) -> None:
         """Start every process and wait until the system says that it is ready.

@@ -41,7 +41,7 @@ class Command(BaseCommand):
 
         signal.signal(signal.SIGTERM, interrupted)
         self.stdout.write("Preparing the farm ...")
-        farm.prepare()
+        farm.prepare(backlog=True)
         try:
             farm.start()
             self._welcome(farm)

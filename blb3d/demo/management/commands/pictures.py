@@ -11,6 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from blb3d.demo.client import wait_for
 from blb3d.demo.farm import Farm, Ports
 from blb3d.demo.main_job import CUSTOMER, MODEL, MainJob
 from blb3d.demo.seed import USERS
@@ -48,7 +49,7 @@ class Command(BaseCommand):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="blb3d-pictures-", ignore_cleanup_errors=True) as data:
             farm = Farm(Path(data), Ports.free(), time_scale=240)
-            farm.prepare()
+            farm.prepare(backlog=True)
             try:
                 farm.start()
                 job = MainJob(farm, self.stdout.write)
@@ -56,6 +57,7 @@ class Command(BaseCommand):
                 order = job.portal_order()
                 job.orders = [order, job.shop_order()]
                 quote = self._open_quote(job)
+                wait_for("a plate to clear", lambda: job.staff.rows("/api/v1/print-jobs", needs_clearing="true"))
                 self._take(farm, folder, order, quote)
             finally:
                 farm.stop()
@@ -77,7 +79,7 @@ class Command(BaseCommand):
             for label, size in (("desktop", DESKTOP), ("phone", PHONE)):
                 staff = browser.new_context(viewport=size, base_url=farm.url)  # type: ignore[arg-type]
                 page = staff.new_page()
-                page.goto("/admin/login/")
+                page.goto("/admin/")
                 page.fill("input[name=username]", USERS[0].email)
                 page.fill("input[name=password]", USERS[0].password)
                 page.press("input[name=password]", "Enter")
@@ -91,7 +93,7 @@ class Command(BaseCommand):
                 buyer = browser.new_context(viewport=size, base_url=farm.url)  # type: ignore[arg-type]
                 page = buyer.new_page()
                 page.goto("/login/")
-                page.fill("input[name=email]", CUSTOMER[0])
+                page.fill("input[name=username]", CUSTOMER[0])
                 page.fill("input[name=password]", CUSTOMER[1])
                 page.press("input[name=password]", "Enter")
                 page.wait_for_load_state("networkidle")
