@@ -27,7 +27,8 @@ from blb3d.core.admin import (
     number_column,
 )
 from blb3d.core.errors import BLB3DError
-from blb3d.core.templatetags.blb3d_ui import duration, file_size, grams, money
+from blb3d.core.templatetags.blb3d_ui import duration, file_size, grams, money, plain_number
+from inventory.selectors import active_materials
 from quotes import services as quotes
 from quotes.models import (
     FileUploadLog,
@@ -114,7 +115,7 @@ class FileInline(ReadOnlyInline):
     def saved(self, file: QuoteFile) -> SafeString:
         """Link to the file as it was uploaded."""
         url = reverse("admin:quotes_quotefile_download", args=[file.pk])
-        return format_html('<a href="{}" download>{}</a>', url, file.original_filename)
+        return format_html('<a class="underline" href="{}" download>{}</a>', url, file.original_filename)
 
     @display(description="size")
     def size(self, file: QuoteFile) -> str:
@@ -159,6 +160,12 @@ class MaterialInline(DocumentInline):
         """Show the weight per set."""
         return grams(row.grams)
 
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Take active materials only."""
+        if db_field.name == "material":
+            kwargs["queryset"] = active_materials()
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Refuse: the estimate says which filaments there are."""
         return False
@@ -190,9 +197,19 @@ class QuoteAdmin(DocumentAdmin):
     net = money_column("subtotal", "net")
     total = money_column("total_price", "total")
     header_fields = ("customer", "user", "total", "quantity", "waits_for", "expires_at")
-    related_documents = ("customer", "product", "sales_order")
+    related_documents = ("product", "sales_order")
     readonly_fields = (
-        *("quote_number", "user", "quantity", "material_type", "color_name", "quality", "infill_percent", "finish"),
+        *(
+            "quote_number",
+            "customer",
+            "user",
+            "quantity",
+            "material_type",
+            "color_name",
+            "quality",
+            "infill_percent",
+            "finish",
+        ),
         *("rush", "special_instructions", "estimate", "price", "seen", "review_message"),
     )
     fieldsets = (
@@ -282,7 +299,7 @@ class QuoteAdmin(DocumentAdmin):
         """Show grams, minutes, by which method and how sure."""
         if quote.material_grams is None:
             return "–"
-        sure = f", within {quote.estimate_confidence} %" if quote.estimate_confidence else ""
+        sure = f", within {plain_number(quote.estimate_confidence)} %" if quote.estimate_confidence else ""
         better = f" ({quote.fallback_reason})" if quote.fallback_reason else ""
         return (
             f"{grams(quote.material_grams)}, {duration(quote.print_time_minutes)}, "

@@ -319,7 +319,7 @@ class QuoteViewSet(VersionedMixin, mixins.ListModelMixin, GenericViewSet[Quote])
         """
         given = self._given(NewQuoteSerializer)
         actor = actor_of(request)
-        files = [quotes.Upload.of(file) for file in given.pop("files")]
+        files = quotes.Upload.of(given.pop("files"))
         wanted = quotes.QuoteRequest(
             files=files,
             user=None if actor.is_staff else actor,

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from blb3d.accounts import services as accounts
 from blb3d.accounts.actor import actor_of
 from blb3d.accounts.models import User
-from blb3d.core.api.throttles import QuoteAddressThrottle, QuoteThrottle
+from blb3d.core.api.throttles import DefaultThrottle, QuoteAddressThrottle, QuoteThrottle
 from blb3d.core.errors import BLB3DError
 from blb3d.core.middleware import client_ip
 from blb3d.core.templatetags.blb3d_ui import plain_number
@@ -120,7 +120,7 @@ def _create(request: HttpRequest, form: NewQuoteForm, *, submit: bool) -> Quote:
     member = membership_of(user) if user is not None else None
     visit = begin_visit(request)
     wanted = quotes.QuoteRequest(
-        files=[quotes.Upload.of(file) for file in form.cleaned_data["files"]],
+        files=quotes.Upload.of(form.cleaned_data["files"]),
         user=user if member is not None else None,
         customer=member.customer if member is not None else None,
         visit=visit,
@@ -157,6 +157,7 @@ def quote_configure(request: HttpRequest, pk: int) -> HttpResponseBase:
 
 
 @require_POST
+@limited(DefaultThrottle)
 @page
 def quote_price(request: HttpRequest, pk: int) -> HttpResponse:
     """The price as it would be with the wishes on the page; nothing is saved."""

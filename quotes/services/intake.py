@@ -59,7 +59,7 @@ class DuplicateFile(UnusableFile):
 
 @dataclass(frozen=True)
 class Upload:
-    """A file as it came. ``size`` is that of what came even where ``content`` was not kept because it is too large."""
+    """A file as it came. ``size`` tells what came even where ``content`` was not kept, because there was too much."""
 
     name: str
     content: bytes = field(repr=False)
@@ -68,17 +68,20 @@ class Upload:
     sha256: str = ""
 
     @classmethod
-    def of(cls, file: UploadedFile) -> Upload:
-        """Read an upload of the web framework; one over the limit is hashed but not kept."""
-        digest, kept = hashlib.sha256(), bytearray()
-        size = 0
-        for chunk in file.chunks():
-            digest.update(chunk)
-            size += len(chunk)
-            if size <= _max_bytes():
-                kept += chunk
-        content = bytes(kept) if size <= _max_bytes() else b""
-        return cls(file.name or "", content, file.content_type or "", size, digest.hexdigest())
+    def of(cls, files: Sequence[UploadedFile]) -> list[Upload]:
+        """Read uploads of the web framework; what goes over the limit, alone or together, is hashed but not kept."""
+        uploads, room = [], _max_bytes()
+        for file in files:
+            digest, kept, size = hashlib.sha256(), bytearray(), 0
+            for chunk in file.chunks():
+                digest.update(chunk)
+                size += len(chunk)
+                if size <= room:
+                    kept += chunk
+            content = bytes(kept) if size <= room else b""
+            room -= len(content)
+            uploads.append(cls(file.name or "", content, file.content_type or "", size, digest.hexdigest()))
+        return uploads
 
     @property
     def byte_count(self) -> int:
@@ -196,6 +199,8 @@ def _look_at(
             raise UnknownFormat(f"Only {known} files can be quoted.")
         if upload.byte_count > _max_bytes():
             raise FileTooLarge(f"It is larger than {settings.MAX_UPLOAD_SIZE_MB} MB.")  # type: ignore[misc]
+        if upload.byte_count > len(upload.content):
+            raise FileTooLarge(f"The files are together larger than {settings.MAX_UPLOAD_SIZE_MB} MB.")  # type: ignore[misc]
         if upload.digest in seen:
             raise DuplicateFile("It was sent twice. Ask for a higher quantity instead.")
         seen.add(upload.digest)

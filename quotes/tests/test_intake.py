@@ -6,6 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 
 from blb3d.accounts.services import start_visit
 from blb3d.core import outbox
@@ -106,6 +107,16 @@ def test_a_file_over_the_limit_is_refused_and_its_true_size_logged(settings):
     assert caught.value.details["files"][0]["kind"] == "FILE_TOO_LARGE"
     row = FileUploadLog.objects.get()
     assert (row.file_size_bytes, row.file_hash, row.accepted) == (5_000_000, "ab" * 32, False)
+
+
+def test_files_that_are_too_large_together_are_refused_and_not_kept_in_memory(settings):
+    settings.MAX_UPLOAD_SIZE_MB = 1
+    halves = [SimpleUploadedFile(f"{name}.stl", name.encode() * 600_000) for name in "ab"]
+    first, second = quotes.Upload.of(halves)
+    assert (len(first.content), len(second.content), second.byte_count) == (600_000, 0, 600_000)
+    with pytest.raises(UnusableFile) as caught:
+        quoted(files=[bracket(), second])
+    assert "together" in caught.value.details["files"][0]["reason"]
 
 
 def test_the_same_file_twice_is_refused():
