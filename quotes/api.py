@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from django.db.models import QuerySet
 from django.urls import URLPattern
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import extend_schema, extend_schema_field
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import mixins, serializers, status
 from rest_framework.decorators import action
 from rest_framework.permissions import IsAuthenticated
@@ -22,6 +22,7 @@ from blb3d.accounts.actor import actor_of
 from blb3d.accounts.models import User
 from blb3d.core.api.idempotency import idempotent
 from blb3d.core.api.routers import BothSlashRouter, both_slashes
+from blb3d.core.api.schema import IDEMPOTENCY_KEY
 from blb3d.core.api.serializers import ErrorSerializer, StrictSerializer
 from blb3d.core.api.throttles import DefaultThrottle, QuoteAddressThrottle, QuoteThrottle
 from blb3d.core.api.versions import VersionedMixin, expected_version
@@ -241,7 +242,7 @@ class ConvertSerializer(AddressedSerializer):
     customer_po_number = serializers.CharField(max_length=60, required=False, default="", allow_blank=True)
 
 
-class ReasonSerializer(StrictSerializer):
+class OptionalReasonSerializer(StrictSerializer):
     reason = serializers.CharField(max_length=1000, required=False, default="", allow_blank=True)
 
 
@@ -309,6 +310,7 @@ class QuoteViewSet(VersionedMixin, mixins.ListModelMixin, GenericViewSet[Quote])
         return self._shown(self.get_object())
 
     @extend_schema(
+        parameters=[IDEMPOTENCY_KEY],
         request={"multipart/form-data": NewQuoteSerializer},
         responses={201: QuoteShown, 202: QuoteShown, 400: ErrorSerializer, 422: ErrorSerializer, 429: ErrorSerializer},
     )
@@ -345,7 +347,7 @@ class QuoteViewSet(VersionedMixin, mixins.ListModelMixin, GenericViewSet[Quote])
             quotes.update_quote(quote, actor=actor_of(request), version=version, **serializer.validated_data)
         )
 
-    @extend_schema(request=AcceptSerializer, responses={**_ANSWERS, 402: ErrorSerializer})
+    @extend_schema(parameters=[IDEMPOTENCY_KEY], request=AcceptSerializer, responses={**_ANSWERS, 402: ErrorSerializer})
     @action(detail=True, methods=["patch", "post"])
     def accept(self, request: Request, **_: Any) -> Response:
         """Accept a quote; with an address here or on file it is ordered, with ``payment`` also paid. Repeatable.
@@ -372,13 +374,13 @@ class QuoteViewSet(VersionedMixin, mixins.ListModelMixin, GenericViewSet[Quote])
         )
         return Response({"id": quote.pk})
 
-    @extend_schema(request=ReasonSerializer, responses=_ANSWERS)
+    @extend_schema(request=OptionalReasonSerializer, responses=_ANSWERS)
     @action(detail=True, methods=["patch", "post"])
     def reject(self, request: Request, **_: Any) -> Response:
         """Turn a quote down."""
         return self._with_reason(quotes.reject_quote)
 
-    @extend_schema(request=ReasonSerializer, responses=_ANSWERS)
+    @extend_schema(request=OptionalReasonSerializer, responses=_ANSWERS)
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, **_: Any) -> Response:
         """Take a quote back."""
@@ -399,7 +401,7 @@ class QuoteViewSet(VersionedMixin, mixins.ListModelMixin, GenericViewSet[Quote])
         quote = self._seen()
         return self._shown(quotes.approve_quote(quote, comments=given["comments"], actor=actor_of(request)))
 
-    @extend_schema(request=ReasonSerializer, responses=_ANSWERS)
+    @extend_schema(request=OptionalReasonSerializer, responses=_ANSWERS)
     @action(detail=True, methods=["post"], url_path="request-changes")
     def request_changes(self, request: Request, **_: Any) -> Response:
         """Ask the customer for a change; staff only."""
@@ -424,7 +426,7 @@ class QuoteViewSet(VersionedMixin, mixins.ListModelMixin, GenericViewSet[Quote])
         return quote
 
     def _with_reason(self, verb: Callable[..., Quote]) -> Response:
-        given = self._given(ReasonSerializer)
+        given = self._given(OptionalReasonSerializer)
         return self._shown(verb(self._seen(), reason=given["reason"], actor=actor_of(self.request)))
 
     def _customer(self, given: dict[str, Any], actor: User) -> Customer | None:
@@ -447,6 +449,10 @@ class ConvertView(VersionedMixin, APIView):
 
     @extend_schema(
         operation_id="sales_orders_convert",
+        parameters=[
+            OpenApiParameter("quote_id", str, OpenApiParameter.PATH, description="The quote's id or number."),
+            IDEMPOTENCY_KEY,
+        ],
         request=ConvertSerializer,
         responses={200: OrderShown, 400: ErrorSerializer, 404: ErrorSerializer, 409: ErrorSerializer},
     )

@@ -26,6 +26,7 @@ from production.api.serializers import (
     NonconformanceSerializer,
     PrinterSerializer,
     RequirementSerializer,
+    RequirementsSerializer,
     SerialSerializer,
 )
 from production.models import (
@@ -62,7 +63,7 @@ class MaterialRequirementsView(APIView):
     @extend_schema(
         operation_id="mrp_material_requirements",
         parameters=[OpenApiParameter("all", bool, description="Every material needed, not only what is short.")],
-        responses=RequirementSerializer(many=True),
+        responses=RequirementsSerializer,
     )
     def get(self, request: Request, **_: Any) -> Response:
         """Return the requirements by SKU."""

@@ -307,6 +307,15 @@ class RequirementSerializer(serializers.Serializer[Any]):
     shortage_kg = serializers.DecimalField(max_digits=20, decimal_places=4)
 
 
+class RequirementsSerializer(serializers.Serializer[Any]):
+    """All of them on one page."""
+
+    count = serializers.IntegerField()
+    next = serializers.CharField(allow_null=True)
+    previous = serializers.CharField(allow_null=True)
+    results = RequirementSerializer(many=True)
+
+
 class SerialSerializer(serializers.ModelSerializer[SerialNumber]):
     sku = serializers.CharField(source="product.sku")
     production_order = serializers.CharField(source="production_order.code")

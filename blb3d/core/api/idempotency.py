@@ -55,6 +55,7 @@ def idempotent(*, atomic: bool = True) -> Callable[[V], V]:
                 record.delete()
                 raise
 
+        run.is_idempotent = True  # type: ignore[attr-defined]  # for the schema
         return run  # type: ignore[return-value]
 
     return decorate
