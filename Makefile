@@ -22,7 +22,7 @@ $(RUN): requirements.txt constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@echo installed > $(RUN)
 
-$(DEV): $(RUN) requirements-dev.txt requirements-mssql.txt
+$(DEV): $(RUN) requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@echo installed > $(DEV)
 
@@ -70,7 +70,7 @@ schema: $(DEV) ## write docs/openapi.yaml
 
 schema-check: $(DEV) ## fail when docs/openapi.yaml is out of date
 	$(MANAGE) spectacular --api-version v1 --validate --fail-on-warn --file var/openapi.yaml
-	diff -u docs/openapi.yaml var/openapi.yaml
+	git diff --no-index --exit-code docs/openapi.yaml var/openapi.yaml
 
 docs: $(DEV) ## write the pages that come from code
 	$(MANAGE) settings_reference
