@@ -523,3 +523,27 @@ def test_thirty_lines_cost_as_many_statements_as_three(shop: Shop) -> None:
             take_order(read_order(told), actor=system)
         counts.append(sum("SAVEPOINT" not in query["sql"] for query in made))
     assert counts[1] == counts[2]
+
+
+def test_news_in_the_wrong_order_end_as_in_the_right_one(shop: Shop, follow: Follow) -> None:
+    """The update is here before the creation that it follows, and is told again at the end."""
+    mapped("HOOK")
+    order = shop.create_order([{"sku": "HOOK", "quantity": 2}])
+    shop.refund(order["id"], "4.00")
+    created, updated = shop.notifications
+    assert (created.topic, updated.topic) == ("order.create", "order.update")
+    assert follow(updated).status == "done"
+    before = everything()
+    assert (before["orders"][0][1:3], before["refunds"]) == (("confirmed", "paid"), [Decimal("4.00")])
+    for late in (created, updated):
+        assert follow(late).status in ("done", "ignored")
+    assert everything() == before
+
+
+def test_an_absurd_quantity_is_laid_before_a_person_and_leaves_nothing(shop: Shop, follow: Follow) -> None:
+    mapped("HOOK")
+    shop.create_order([{"sku": "HOOK", "quantity": 10**9, "unitPricePaid": "0.01"}])
+    message = follow()
+    assert message.status == "dead"
+    assert "quantity" in message.last_error
+    assert (everything()["orders"], everything()["production"], everything()["payments"]) == ([], [], [])

@@ -330,3 +330,17 @@ def test_a_list_of_two_and_of_twenty_rows_costs_the_same(staff, path):
         counts.append(len(captured))
     assert len(answer.json()["results"]) >= 20
     assert counts[0] == counts[1] <= 5
+
+
+@pytest.mark.parametrize("quantity", ["0", "0.00001", str(10**9), f"-{10**9}", "NaN", "1e400", "many"])
+@pytest.mark.parametrize("kind", ["receipt", "consumption", "adjustment", "scrap", "transfer"])
+def test_an_impossible_quantity_moves_nothing(staff, kind, quantity):
+    bolt = ComponentFactory()
+    LocationFactory(code="RACK")
+    put_on_shelf(bolt, 5)
+    before = InventoryTransaction.objects.count()
+    body = {"transaction_type": kind, "product_sku": bolt.sku, "quantity": quantity, "notes": "count"}
+    answer = staff.post(TRANSACTIONS, {**body, "target_location": "RACK"})
+    assert (answer.status_code, answer.json()["error_code"]) == (400, "VALID_001")
+    assert InventoryTransaction.objects.count() == before
+    assert verify_ledger().is_clean

@@ -19,6 +19,9 @@ from production.services.links import link
 
 Node = TraceLink.Node
 
+#: No job takes more of a filament than a thousand spools.
+MAX_GRAMS = Decimal(1_000_000)
+
 
 def planned_grams(job: PrintJob, fraction: Decimal) -> dict[int, Decimal]:
     """Return what each filament should have taken, ``fraction`` of the job being printed; not those already told."""
@@ -51,12 +54,14 @@ def book_use(job: PrintJob, grams: Mapping[int, Decimal], *, actor: User) -> Non
     higher figure than before takes the difference, a lower one gives it back to the lots it came from, newest first.
 
     Raises:
-        InvalidValue: a position is not one of the job's filaments, or a figure is negative.
+        InvalidValue: a position is not one of the job's filaments, or a figure is negative or absurdly large.
     """
     filaments = list(job.filaments.select_related("material", "spool").order_by("position"))
     unknown = sorted(set(grams) - {row.position for row in filaments})
-    if unknown or any(not value.is_finite() or value < 0 for value in grams.values()):
-        raise InvalidValue("Grams are given per filament of the job and not negative.", details={"unknown": unknown})
+    if unknown or any(not value.is_finite() or not 0 <= value <= MAX_GRAMS for value in grams.values()):
+        raise InvalidValue(
+            f"Grams are given per filament of the job, from 0 to {MAX_GRAMS}.", details={"unknown": unknown}
+        )
     changed = [row for row in filaments if row.position in grams and row.used_grams != grams[row.position]]
     if not changed:
         return

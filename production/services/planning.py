@@ -30,6 +30,9 @@ from production.services.progress import request_cancel
 
 Status = ProductionOrder.Status
 
+#: No order is for more: what is above it was mistyped.
+MAX_QUANTITY = 1_000_000
+
 
 @dataclass(frozen=True)
 class PlanRequest:
@@ -59,11 +62,14 @@ def plan_production_orders(requests: Sequence[PlanRequest], *, actor: User) -> l
 
     Raises:
         NotMakeable: a product is inactive or has no active bill of materials; ``details["products"]`` names them.
-        InvalidValue: a quantity is not above 0 or a priority is unknown.
+        InvalidValue: a quantity is not above 0, or absurdly large, or a priority is unknown.
     """
     for request in requests:
-        if request.quantity < 1:
-            raise InvalidValue("The quantity must be at least 1.", details={"field": "quantity"})
+        if not 1 <= request.quantity <= MAX_QUANTITY:
+            raise InvalidValue(
+                f"The quantity must be at least 1 and at most {MAX_QUANTITY}.",
+                details={"field": "quantity", "value": request.quantity},
+            )
         if request.priority not in ProductionOrder.Priority:
             raise InvalidValue("The priority goes from 1 (low) to 4 (urgent).", details={"field": "priority"})
     boms = dict(

@@ -25,6 +25,9 @@ from production.services.links import link
 from production.services.making import lock_job
 from production.services.material import book_use, planned_grams, spread_grams
 
+#: What a column of counts holds on every database.
+_MOST = 2**31 - 1
+
 Status = PrintJob.Status
 Node = TraceLink.Node
 
@@ -73,15 +76,20 @@ def record_progress(
     percent = min(max(Decimal(percent), Decimal(0)), Decimal(100))
     values = {
         "progress_percent": round_money(percent),
-        "current_layer": max(layer, 0),
-        "total_layers": max(total_layers, 0),
-        "remaining_minutes": remaining_minutes if remaining_minutes is None else max(remaining_minutes, 0),
+        "current_layer": _counted(layer),
+        "total_layers": _counted(total_layers),
+        "remaining_minutes": remaining_minutes if remaining_minutes is None else _counted(remaining_minutes),
     }
     running = PrintJob.objects.filter(pk=job.pk, status__in=(Status.PRINTING, Status.PAUSED))
     if running.update(**values):
         for name, value in values.items():
             setattr(job, name, value)
     return job
+
+
+def _counted(number: int) -> int:
+    """Return what a machine counts within what can be: its figures are shown and decide nothing."""
+    return min(max(number, 0), _MOST)
 
 
 @verb

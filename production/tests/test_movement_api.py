@@ -45,6 +45,19 @@ def test_the_jobs_own_end_corrects_what_was_told_and_never_adds() -> None:
     assert verify_ledger().is_clean
 
 
+@pytest.mark.parametrize("kilograms", ["-1", "NaN", str(10**9), "1e400"])
+def test_an_impossible_use_is_refused_and_nothing_is_booked(kilograms: str) -> None:
+    stock(black_pla(), "10")
+    _, [job] = queued(printable())
+    printing(job)
+    client = APIClient()
+    client.force_authenticate(SuperuserFactory())
+    answer = used(client, job.pk, kilograms)
+    assert (answer.status_code, answer.data["error_code"]) == (400, "VALID_001")  # type: ignore[attr-defined]
+    assert Inventory.objects.get().on_hand_quantity == Decimal(10)
+    assert verify_ledger().is_clean
+
+
 def test_an_unknown_job_is_refused_and_nothing_is_booked() -> None:
     stock(black_pla(), "10")
     client = APIClient()

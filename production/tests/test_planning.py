@@ -68,7 +68,7 @@ def test_an_inactive_product_is_refused() -> None:
         draft(product)
 
 
-@pytest.mark.parametrize(("quantity", "priority"), [(0, 2), (-1, 2), (1, 0), (1, 5)])
+@pytest.mark.parametrize(("quantity", "priority"), [(0, 2), (-1, 2), (10**9, 2), (1, 0), (1, 5)])
 def test_a_plan_needs_a_quantity_and_a_known_priority(quantity: int, priority: int) -> None:
     with pytest.raises(InvalidValue):
         draft(printable(), quantity, priority=priority)

@@ -61,6 +61,17 @@ def test_progress_is_noted_without_a_new_version_and_ignored_when_old() -> None:
     assert (job.status, job.progress_percent) == ("finished", 100)
 
 
+def test_figures_that_cannot_be_are_kept_within_what_can() -> None:
+    stock(black_pla())
+    _, [job] = queued(printable())
+    printing(job)
+    news = {"percent": 10**9, "layer": 10**12, "total_layers": -5, "remaining_minutes": 10**12}
+    production.record_progress(job, **news, actor=system_actor())
+    job.refresh_from_db()
+    assert (job.progress_percent, job.current_layer, job.total_layers) == (100, 2**31 - 1, 0)
+    assert job.remaining_minutes == 2**31 - 1
+
+
 def test_a_finished_job_takes_its_material_from_what_was_reserved() -> None:
     pla = black_pla()
     stock(pla, "1")

@@ -14,7 +14,7 @@ from blb3d.core.money import ZERO, round_money
 from blb3d.core.verbs import verb
 from inventory.models import Product
 from sales.models import SalesOrder, SalesOrderLine
-from sales.services.orders import confirm_if_due, resume
+from sales.services.orders import MAX_QUANTITY, confirm_if_due, resume
 from sales.services.supply import locked_order, supply_lines, supply_of
 
 Supply = SalesOrderLine.Supply
@@ -28,7 +28,7 @@ def map_order_line(line: SalesOrderLine, products: Sequence[tuple[Product, int]]
     When no line is left unmapped, an order that was held for it goes on.
 
     Raises:
-        InvalidValue: the line is mapped already, or there is no product.
+        InvalidValue: the line is mapped already, there is no product, or there would be absurdly many of it.
     """
     allow(actor, "sales.change_salesorder")
     order = locked_order(line.sales_order)
@@ -41,6 +41,8 @@ def map_order_line(line: SalesOrderLine, products: Sequence[tuple[Product, int]]
         if not product.is_active:
             raise InvalidValue(f"{product.sku} is not sold any more.", details={"field": "products"})
     sold = line.quantity
+    if any(sold * quantity > MAX_QUANTITY for _, quantity in products):
+        raise InvalidValue(f"A line is of at most {MAX_QUANTITY}.", details={"field": "products", "sold": sold})
     (first, each), *others = products
     line.product, line.supply, line.quantity = first, supply_of(first), sold * each
     line.unit_price = round_money(line.total / line.quantity)

@@ -80,7 +80,12 @@ def test_it_refuses_to_confirm_with_an_unmapped_line():
 def test_it_refuses_a_line_that_has_a_product_and_an_empty_kit():
     order = placed((made_product(), 1), (None, 1), source="squarespace", source_order_id="u7")
     known, unknown = order.lines.all()
-    for line, products in ((known, [(made_product(), 1)]), (unknown, []), (unknown, [(made_product(), 0)])):
+    for line, products in (
+        (known, [(made_product(), 1)]),
+        (unknown, []),
+        (unknown, [(made_product(), 0)]),
+        (unknown, [(made_product(), 10**9)]),
+    ):
         with pytest.raises(InvalidValue):
             sales.map_order_line(line, products, actor=system_actor())
     with pytest.raises(NotAllowed):
