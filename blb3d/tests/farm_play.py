@@ -259,8 +259,8 @@ class Play:
 def state(shop: Shop) -> dict[str, Any]:
     """Return what must be the same however often the system was killed on the way.
 
-    Deliveries and messages are tried once, and once more for the one that was under way at the kill; partners are told
-    once. A mail is sent at least once, its copies under one Message-ID.
+    The provider charges once and the shop tells its buyer once. Mails of ours are sent at least once: one whose mark
+    was lost is sent again, under the same Message-ID.
     """
     report = collect()
     letters = [letter.extra_headers["Message-ID"] for letter in mail.outbox]
@@ -275,12 +275,12 @@ def state(shop: Shop) -> dict[str, Any]:
     }
 
 
-def repetitions() -> int:
-    """Return how often something was tried again: deliveries, messages and mails."""
+def repetitions() -> tuple[int, int]:
+    """Return how many deliveries and messages were tried again, and how many mails were sent again."""
     letters = [letter.extra_headers["Message-ID"] for letter in mail.outbox]
     retried = [
         row.attempts - 1
         for model in (outbox.EventDelivery, inbox.InboundMessage)
         for row in model.objects.filter(attempts__gt=1)
     ]
-    return sum(retried) + len(letters) - len(set(letters))
+    return sum(retried), len(letters) - len(set(letters))
