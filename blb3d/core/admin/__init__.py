@@ -5,6 +5,7 @@ from blb3d.core.admin.documents import ConsoleAdmin, DocumentAdmin, LedgerAdmin
 from blb3d.core.admin.history import HistoryAdmin
 from blb3d.core.admin.inlines import DocumentInline, ReadOnlyInline
 from blb3d.core.admin.keys import AutocompleteKeys, key_choice
+from blb3d.core.admin.timeline import Entry
 from blb3d.core.admin.verbs import AdminVerb, VerbForm
 from blb3d.core.admin.work import WorkAdmin, replay_verb
 
@@ -14,6 +15,7 @@ __all__ = [
     "ConsoleAdmin",
     "DocumentAdmin",
     "DocumentInline",
+    "Entry",
     "HistoryAdmin",
     "LedgerAdmin",
     "ReadOnlyInline",

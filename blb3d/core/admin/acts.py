@@ -40,11 +40,12 @@ class ActsAdmin(PageAdmin):
     def document_page(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
         """Return what stands around the form, with the buttons."""
         ranked = sorted(self.available_verbs(request, obj), key=lambda verb: {"primary": 0, "": 1}.get(verb.style, 2))
-        beside = ranked if len(ranked) <= BUTTONS else ranked[: BUTTONS - 1]
+        loud = [verb for verb in ranked if not verb.quiet]
+        beside = loud if len(loud) <= BUTTONS else loud[: BUTTONS - 1]
         return {
             **super().document_page(request, obj),
             "buttons": [self._button(obj, verb) for verb in beside],
-            "menu": [self._button(obj, verb) for verb in ranked[len(beside) :]],
+            "menu": [self._button(obj, verb) for verb in ranked if verb not in beside],
         }
 
     def declared_verbs(self) -> list[AdminVerb]:
@@ -132,7 +133,7 @@ class ActsAdmin(PageAdmin):
             "form": form,
             "media": self.media + form.media,
             "status": status_chip(obj) if hasattr(obj, "status") else "",
-            "facts": [self._fact(obj, name) for name in self.header_fields],
+            "facts": self.facts(request, obj),
             "version": getattr(obj, "version", ""),
             "verb_url": self._verb_url(obj, verb.name),
             "back_url": self._page_url(obj),
@@ -159,7 +160,7 @@ class ActsAdmin(PageAdmin):
             state = f" It is now {obj.get_status_display()}." if hasattr(obj, "get_status_display") else ""
             text = format_html("{}: done for {}.{}", verb.title, obj, state)
             if isinstance(result, models.Model) and type(result) is not type(obj):
-                text = format_html("{} {}", text, self._link(result))
+                text = format_html("{} {}", text, self._link(request, result))
             self.message_user(request, text, messages.SUCCESS)
         return redirect(self._page_url(obj))
 

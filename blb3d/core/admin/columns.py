@@ -8,7 +8,7 @@ from typing import Any
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from blb3d.core.templatetags.blb3d_ui import chip, money, plain_number
+from blb3d.core.templatetags.blb3d_ui import NARROW_GAP, chip, money, plain_number
 
 
 def chip_column(field: str, description: str = "") -> Callable[..., SafeString]:
@@ -36,7 +36,9 @@ def number_column(field: str, description: str = "", unit: str = "") -> Callable
 
     @display(description=description or field.replace("_", " "), ordering=field)
     def column(self: Any, obj: Any) -> str:
-        return f"{plain_number(getattr(obj, field))} {getattr(obj, unit, unit)}".strip()
+        value = getattr(obj, field)
+        shown_unit = getattr(obj, unit, unit) if value is not None else ""
+        return f"{plain_number(value)}{NARROW_GAP}{shown_unit}" if shown_unit else plain_number(value)
 
     return column
 

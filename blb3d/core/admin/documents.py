@@ -6,8 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from django.contrib.admin.utils import flatten_fieldsets
 from django.core.exceptions import FieldDoesNotExist
-from django.http import HttpRequest, HttpResponseBase
+from django.db.models import FileField
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 from unfold.views import ChangeList
@@ -17,6 +20,7 @@ from blb3d.core.admin.acts import ActsAdmin
 from blb3d.core.admin.columns import status_chip
 from blb3d.core.admin.forms import GuardedForm
 from blb3d.core.admin.history import HistoryAdmin
+from blb3d.core.admin.reading import readings
 from blb3d.core.admin.verbs import AdminVerb
 from blb3d.core.errors import BLB3DError
 from blb3d.core.lifecycle import Lifecycle
@@ -54,8 +58,9 @@ class ConsoleAdmin(ActsAdmin):
         return status_chip(obj)
 
     def get_list_display(self, request: HttpRequest) -> tuple[Any, ...]:
-        """Return the columns, the status as a chip."""
-        return tuple("status_chip" if name == "status" else name for name in super().get_list_display(request))
+        """Return the columns as people read them, the status as a chip."""
+        columns: dict[Any, Any] = {**readings(self.model), "status": "status_chip"}
+        return tuple(columns.get(name, name) for name in super().get_list_display(request))
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Return the kind of list."""
@@ -79,6 +84,43 @@ class ConsoleAdmin(ActsAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Refuse: nothing that was once written is deleted by hand."""
         return False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[Any, ...]:
+        """Return what the app names and, for pages that are looked at, every field as people read it."""
+        return (*super().get_readonly_fields(request, obj), *readings(self.model).values())
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        """Return the page's fields."""
+        return [name for name in super().get_fields(request, obj) if not hasattr(name, "reads")]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the page's sections; what is only shown is read as people do, once, and left out where it is empty."""
+        sections = super().get_fieldsets(request, obj)
+        if obj is None:
+            return sections
+        shown = set(self.get_readonly_fields(request, obj))
+        if not self.has_change_permission(request, obj):
+            shown |= set(flatten_fieldsets(sections))
+        columns = {name: column for name, column in readings(self.model).items() if column in shown}
+
+        def kept(name: Any) -> bool:
+            return name not in shown or not (name in self.header_fields or self._is_empty(obj, name))
+
+        def laid(row: Any) -> Any:
+            names = [row] if isinstance(row, str) or callable(row) else row
+            return tuple(columns.get(name, name) if name in shown else name for name in names if kept(name))
+
+        trimmed = [(title, {**options, "fields": [row for row in map(laid, options["fields"]) if row]})
+                   for title, options in sections]  # fmt: skip
+        return [(title, options) for title, options in trimmed if options["fields"]]
+
+    def _is_empty(self, obj: Any, name: Any) -> bool:
+        try:
+            field: Any = self.model._meta.get_field(name)
+        except FieldDoesNotExist:
+            return False
+        value = getattr(obj, field.attname, None) if field.concrete and not field.many_to_many else obj
+        return value in (None, "", [], {}) or (isinstance(field, FileField) and not value)
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         """Return the form, guarded against older versions and able to show a verb's refusal."""
@@ -104,6 +146,19 @@ class ConsoleAdmin(ActsAdmin):
         with acting(request.user):  # type: ignore[arg-type]
             return super().changelist_view(request, extra_context)
 
+    def response_post_save_add(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        """Go on to the page of what was made: its next step is there."""
+        return self._stay(request, obj)
+
+    def response_post_save_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        """Stay on the page."""
+        return self._stay(request, obj)
+
+    def _stay(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        if not self.has_view_or_change_permission(request, obj):
+            return redirect(f"{self.admin_site.name}:index")
+        return redirect(self._page_url(obj))
+
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], add: bool = False, change: bool = False, **kwargs: Any
     ) -> Any:
@@ -113,6 +168,12 @@ class ConsoleAdmin(ActsAdmin):
             context["document"] = self.document_page(request, obj)
             context["show_history"] = isinstance(self, HistoryAdmin)
             context["show_save_and_add_another"] = False
+            context["show_save_and_continue"] = False
+            typed = bool(context["adminform"].form.fields)
+            lines = any(
+                inline.has_change_permission or inline.has_add_permission for inline in context["inline_admin_formsets"]
+            )
+            context["show_save"] = typed or lines
         return super().render_change_form(request, context, add=add, change=change, **kwargs)
 
 
@@ -155,6 +216,11 @@ class DocumentAdmin(HistoryAdmin, ConsoleAdmin):
       returns an ``HttpResponse`` sends it (a PDF), one that returns another document links to it.
     * **heading, progress, page_links**: override them to name the page better, to show "34 of 50", or to link to pages
       that are not a table's (``reverse("console-trace")``).
+    * **totals** below the lines, and **events** beside the document's own history in its timeline.
+    * **Lines first**: inlines stand right below the header, the form's fields after them. A :class:`ReadOnlyInline`
+      without rows is left out, and so is what is only shown and empty, or named in the header already.
+    * **Numbers, money and moments** that are only shown are read as people do, in lists, lines and pages; the unit is
+      taken from the field's name, see :mod:`blb3d.core.admin.reading`.
     * **bulk_verbs**: the same acts on many rows; what is refused is skipped and named.
     * **Status, audit columns and version** are read-only. ``"status"`` in ``list_display`` becomes a chip.
     * **Stale pages**: the version travels with the form; an older one is refused with who changed what, nothing typed
@@ -233,7 +299,9 @@ class DocumentAdmin(HistoryAdmin, ConsoleAdmin):
         """Return the page's sections, on an existing document with one for the audit columns."""
         sections = list(super().get_fieldsets(request, obj))
         if obj is not None:
-            sections.append(("Record", {"classes": ["collapse"], "fields": [AUDIT_FIELDS[:2], AUDIT_FIELDS[2:]]}))
+            columns: dict[Any, Any] = dict(readings(self.model))
+            made, changed = ([columns.get(name, name) for name in row] for row in (AUDIT_FIELDS[:2], AUDIT_FIELDS[2:]))
+            sections.append(("Record", {"classes": ["collapse"], "fields": [made, changed]}))
         return sections
 
 

@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from unfold.admin import TabularInline
 
 from blb3d.core.admin.keys import AutocompleteKeys
+from blb3d.core.admin.reading import readings
 
 
 class DocumentInline(AutocompleteKeys, TabularInline):
@@ -33,7 +34,22 @@ class DocumentInline(AutocompleteKeys, TabularInline):
 
 
 class ReadOnlyInline(DocumentInline):
-    """Lines that are shown; verbs change them. Name what is shown in ``fields``."""
+    """Lines that are shown, as people read them; verbs change them. Name what is shown in ``fields``.
+
+    Where there are none, the page leaves the whole section out.
+    """
+
+    #: For the page's template.
+    only_shown = True
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        """Return the columns, numbers with their units and moments as clock times."""
+        columns = readings(self.model)
+        return [columns.get(name, name) for name in self.fields or ()]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[Any, ...]:
+        """Return what the app names and those columns."""
+        return (*super().get_readonly_fields(request, obj), *readings(self.model).values())
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Refuse."""

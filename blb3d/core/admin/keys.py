@@ -12,12 +12,21 @@ from django.db.models.fields.related import ForeignKey
 from django.http import HttpRequest
 from unfold.widgets import AutocompleteWidgetMixin
 
+from blb3d.core.admin.reading import labelled
+
 
 class AutocompleteKeys:
-    """Mixin of an admin or inline: every key is an autocomplete where its target can be searched, else a raw id."""
+    """Mixin of an admin or inline: keys are autocompletes where their target can be searched, else raw ids."""
 
     model: type[models.Model]
     admin_site: admin.AdminSite
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Return the form field, labelled as its name is written."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)  # type: ignore[misc]
+        if field is not None and field.label:
+            field.label = labelled(field.label)
+        return field
 
     def _keys(self, *, searchable: bool) -> tuple[str, ...]:
         names = []

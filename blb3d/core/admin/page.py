@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 from django.contrib.admin.utils import display_for_field, display_for_value, label_for_field, lookup_field
 from django.core.exceptions import ObjectDoesNotExist
-from django.db import models
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -17,12 +16,11 @@ from unfold.admin import ModelAdmin
 
 from blb3d.core.admin.columns import status_chip
 from blb3d.core.admin.keys import AutocompleteKeys
-from blb3d.core.admin.timeline import timeline
+from blb3d.core.admin.reading import NOTHING, is_read, labelled, read
+from blb3d.core.admin.timeline import Entry, timeline
 from blb3d.core.documents import Document
-from blb3d.core.templatetags.blb3d_ui import plain_number
 
 RELATED_SHOWN = 5
-MONEY_PLACES = 2
 
 
 @dataclass(frozen=True)
@@ -56,11 +54,12 @@ class PageAdmin(AutocompleteKeys, ModelAdmin):
         return {
             "title": self.heading(obj),
             "status": status_chip(obj) if hasattr(obj, "status") else "",
-            "facts": [self._fact(obj, name) for name in self.header_fields],
+            "facts": self.facts(request, obj),
             "progress": self.progress(obj),
+            "totals": self.totals(obj),
             "links": self.page_links(obj),
             "related": list(self._related(request, obj)),
-            "timeline": timeline(obj) if isinstance(obj, Document) else [],
+            "timeline": timeline(obj, self.events(obj)) if isinstance(obj, Document) else [],
             "version": getattr(obj, "version", ""),
         }
 
@@ -76,29 +75,43 @@ class PageAdmin(AutocompleteKeys, ModelAdmin):
         """Return how far it is as (done, of, words), or None where that means nothing."""
         return None
 
-    def _fact(self, obj: Any, name: str) -> tuple[str, Any]:
-        field, _, value = lookup_field(name, obj, self)
-        label = label_for_field(name, self.model, self)
-        if value is True or value is False:
-            return str(label), "Yes" if value else "No"
-        if field is None:
-            return str(label), value if isinstance(value, SafeString) else display_for_value(value, "–")
-        if isinstance(field, models.DecimalField) and field.decimal_places > MONEY_PLACES:
-            return str(label), plain_number(value)
-        if field.remote_field is not None:
-            return str(label), self._link(value) if value is not None else "–"
-        shown = str(display_for_field(value, field, "–")) or "–"
-        return str(label), shown[:1].upper() + shown[1:] if field.flatchoices else shown
+    def totals(self, obj: Any) -> Sequence[tuple[str, str]]:
+        """Return the sums below the lines as (words, amount), the last one the greatest."""
+        return ()
 
-    def _link(self, target: Any) -> Any:
-        if type(target) not in self.admin_site._registry:
+    def events(self, obj: Any) -> Iterable[Entry]:
+        """Return what else happened around the document, for its timeline; see :class:`Entry`."""
+        return ()
+
+    def facts(self, request: HttpRequest, obj: Any) -> list[tuple[str, Any]]:
+        """Return what is known of ``header_fields``; what is empty is left out."""
+        found = (self._fact(request, obj, name) for name in self.header_fields)
+        return [(label, value) for label, value in found if value not in ("", NOTHING)]
+
+    def _fact(self, request: HttpRequest, obj: Any, name: str) -> tuple[str, Any]:
+        field, _, value = lookup_field(name, obj, self)
+        label = labelled(label_for_field(name, self.model, self))
+        if value is True or value is False:
+            return label, "Yes" if value else "No"
+        if field is None:
+            return label, value if isinstance(value, SafeString) else display_for_value(value, NOTHING)
+        if field.remote_field is not None:
+            return label, self._link(request, value) if value is not None else NOTHING
+        return label, read(field, obj) if is_read(field) else str(display_for_field(value, field, NOTHING))
+
+    def _link(self, request: HttpRequest, target: Any) -> Any:
+        page = self.admin_site._registry.get(type(target))
+        if page is None or not page.has_view_permission(request):
             return str(target)
         opts = target._meta
         url = reverse(f"{self.admin_site.name}:{opts.app_label}_{opts.model_name}_change", args=[target.pk])
-        return format_html('<a href="{}">{}</a>', url, target)
+        status = status_chip(target) if hasattr(target, "status") else ""
+        return format_html('<a href="{}">{}</a> {}', url, target, status)
 
     def _related(self, request: HttpRequest, obj: Any) -> Iterable[RelatedGroup]:
         for name in self.related_documents:
+            if name in self.header_fields:
+                continue
             field: Any = self.model._meta.get_field(name)
             target = self.admin_site._registry.get(field.related_model)
             if target is None or not target.has_view_permission(request):
@@ -127,4 +140,4 @@ class PageAdmin(AutocompleteKeys, ModelAdmin):
                     for row in rows
                 ]
                 label = opts.verbose_name_plural if field.one_to_many or field.many_to_many else opts.verbose_name
-                yield RelatedGroup(str(label), links, more_url)
+                yield RelatedGroup(labelled(label), links, more_url)

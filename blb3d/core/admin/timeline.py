@@ -3,38 +3,46 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.utils.safestring import SafeString
 
+from blb3d.core.admin.reading import labelled
 from blb3d.core.documents import Document
 from blb3d.core.templatetags.blb3d_ui import chip
 
 SHOWN = 12
+FIELDS_SHOWN = 4
 _UNINTERESTING = {"version", "updated_at", "updated_by"}
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One change: when, by whom, to which status, which fields, and why."""
+    """One change: when, by whom, what, to which status, which fields, and why."""
 
     at: datetime.datetime
     who: str
     what: str
-    status: SafeString | str
-    changed: list[str]
-    reason: str
+    status: SafeString | str = ""
+    changed: list[str] = field(default_factory=list)
+    reason: str = ""
 
 
 def _changed(document: Document, before: Any, after: Any) -> list[str]:
     return [
-        str(field.verbose_name)
-        for field in document._meta.concrete_fields
-        if field.name not in _UNINTERESTING
-        and hasattr(after, field.attname)
-        and getattr(before, field.attname) != getattr(after, field.attname)
+        labelled(column.verbose_name)
+        for column in document._meta.concrete_fields
+        if column.name not in _UNINTERESTING
+        and hasattr(after, column.attname)
+        and getattr(before, column.attname) != getattr(after, column.attname)
     ]
+
+
+def _shortened(names: list[str]) -> list[str]:
+    more = len(names) - FIELDS_SHOWN
+    return [*names[:FIELDS_SHOWN], f"{more} more"] if more > 1 else names
 
 
 def _status(document: Document, record: Any) -> SafeString | str:
@@ -47,8 +55,17 @@ def _status(document: Document, record: Any) -> SafeString | str:
     return chip(value, label=label[:1].upper() + label[1:])
 
 
-def timeline(document: Document) -> list[Entry]:
-    """Return the latest changes of a document, newest first, in one query."""
+def _who(user: Any) -> str:
+    if user is None:
+        return "System"
+    return str(user) if user.kind == user.Kind.PERSON else f"{user} (automatic)"
+
+
+def timeline(document: Document, events: Iterable[Entry] = ()) -> list[Entry]:
+    """Return the latest changes of a document among other events around it, newest first, in one query.
+
+    A step names the new status only; other changes name the first few fields that became different.
+    """
     history = document.history  # type: ignore[attr-defined]
     records = list(history.select_related("history_user").order_by("-history_id")[: SHOWN + 1])
     lifecycle = type(document).lifecycle
@@ -62,14 +79,14 @@ def timeline(document: Document) -> list[Entry]:
         entries.append(
             Entry(
                 at=record.history_date,
-                who=str(record.history_user or "System"),
+                who=_who(record.history_user),
                 what={"+": "created", "~": "changed", "-": "deleted"}[record.history_type],
                 status=_status(document, record) if moved else "",
-                changed=[name for name in changed if not (moved and lifecycle and name == lifecycle.field)],
+                changed=[] if moved else _shortened(changed),
                 reason=record.history_change_reason or "",
             )
         )
-    return entries
+    return sorted((*entries, *events), key=lambda entry: entry.at, reverse=True)
 
 
 def changed_since(document: Document, version: int) -> Entry | None:
@@ -81,7 +98,7 @@ def changed_since(document: Document, version: int) -> Entry | None:
     first, last = records[0], records[-1]
     return Entry(
         at=last.history_date,
-        who=str(last.history_user or "System"),
+        who=_who(last.history_user),
         what="changed",
         status="",
         changed=_changed(document, first, last),

@@ -58,9 +58,17 @@ class RateThrottle(BaseThrottle):
         if used + before * (1 - elapsed / seconds) > limit - 1:
             self._wait = self._time_until_room(limit, seconds, elapsed, used, before)
             return False
-        if not cache.add(present, 1, timeout=2 * seconds):
-            cache.incr(present)
+        self._count(present, seconds, known=bool(used))
         return True
+
+    @staticmethod
+    def _count(name: str, seconds: int, *, known: bool) -> None:
+        """Add one call, in one trip to the cache where the counter is known to be there."""
+        if known or not cache.add(name, 1, timeout=2 * seconds):
+            try:
+                cache.incr(name)
+            except ValueError:
+                cache.add(name, 1, timeout=2 * seconds)  # it ended just now
 
     def wait(self) -> float:
         return self._wait

@@ -79,7 +79,7 @@ class OrderAdmin(DocumentAdmin):
     search_fields = ("order_number",)
     payment = chip_column("payment_status", "payment")
     total = money_column("grand_total", "total")
-    header_fields = ("customer", "source", "total")
+    header_fields = ("source", "total")
     related_documents = ("customer", "quote", "shipments")
     fields = ("customer_po_number", "internal_note", "customer")
     inlines = (LineInline,)

@@ -196,7 +196,7 @@ def test_a_stale_page_is_refused_and_nothing_typed_is_lost(client: Client, order
         other.save()
     response = client.post(page(order), filled(order, internal_note="typed"))
     [error] = response.context["adminform"].form.non_field_errors()
-    assert error.startswith("Boss changed this (customer po number) after you opened it. Nothing was saved")
+    assert error.startswith("Boss changed this (customer PO number) after you opened it. Nothing was saved")
     assert response.context["adminform"].form["internal_note"].value() == "typed"
     assert '<input type="hidden" name="_version" value="2">' in response.content.decode()
     order.refresh_from_db()

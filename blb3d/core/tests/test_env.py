@@ -82,5 +82,5 @@ def test_it_reads_an_env_file_which_the_process_environment_overrides(tmp_path, 
 def test_a_secret_may_come_from_a_file(tmp_path, monkeypatch):
     secret = tmp_path / "key"
     secret.write_text("from-a-file\n", encoding="utf-8")
-    monkeypatch.setenv("STRIPE_SECRET_KEY_FILE", str(secret))
-    assert read(tmp_path)["STRIPE_SECRET_KEY"] == "from-a-file"
+    monkeypatch.setenv("SQUARESPACE_API_KEY_FILE", str(secret))
+    assert read(tmp_path)["SQUARESPACE_API_KEY"] == "from-a-file"
