@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import httpx
 
@@ -16,7 +16,7 @@ class Refused(AssertionError):
     """The system answered with an error that the caller did not expect."""
 
 
-def wait_for(what: str, probe: Callable[[], T | None], *, patience: float = 120.0) -> T:
+def wait_for(what: str, probe: Callable[[], T | Literal[False] | None], *, patience: float = 120.0) -> T:
     """Return the first truthy answer of ``probe``; raises TimeoutError naming ``what`` after ``patience`` seconds."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:

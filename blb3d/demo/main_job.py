@@ -201,8 +201,11 @@ class MainJob:
 
         wait_for("all parts to be printed", step, patience=600)
         for order in self.orders:
-            wait_for("the order to be ready", lambda order=order: self.order(order["id"])["status"] == "quality_check")
-            self.say(f"{order['order_number']}: every part is good, waits for its final check")
+            self._wait_for_check(order)
+
+    def _wait_for_check(self, order: dict[str, Any]) -> None:
+        wait_for("the order to be ready", lambda: self.order(order["id"])["status"] == "quality_check")
+        self.say(f"{order['order_number']}: every part is good, waits for its final check")
 
     # 5 ---------------------------------------------------------------------------------------------------------------
     def ship(self, order: dict[str, Any]) -> None:
@@ -215,7 +218,7 @@ class MainJob:
                 )
         tracking = f"9400{order['id']:018d}"
         existing = self.staff.rows("/api/v1/shipments", sales_order=order["id"])
-        shipment = (existing or [None])[0] or self.staff.post("/api/v1/shipments", {"sales_order_id": order["id"]})
+        shipment = existing[0] if existing else self.staff.post("/api/v1/shipments", {"sales_order_id": order["id"]})
         self.staff.post(
             f"/api/v1/shipments/{shipment['id']}/ship",
             {"carrier": "USPS", "service": "Ground", "tracking_number": tracking},
@@ -232,9 +235,7 @@ class MainJob:
             )
             assert [row["trackingNumber"] for row in told] == [tracking]
             self.say("Squarespace was told once")
-        invoice = wait_for(
-            "the invoice", lambda: (self.staff.rows("/api/v1/invoices", sales_order=order["id"]) or [None])[0]
-        )
+        invoice, *_ = wait_for("the invoice", lambda: self.staff.rows("/api/v1/invoices", sales_order=order["id"]))
         assert shipped["payment_status"] == "paid"
         assert Decimal(invoice["grand_total"]) == Decimal(shipped["grand_total"])
         self.say(f"invoice {invoice['invoice_number']} over {invoice['grand_total']}, paid")

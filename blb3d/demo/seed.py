@@ -246,7 +246,7 @@ def _print_files(plate: ProductPlate, good: Good, filament: Product, seeder: Use
             actor=seeder,
         )
         inventory.release_print_file(print_file, actor=seeder)
-        if not default_storage.exists(print_file.file.name):
+        if not default_storage.exists(str(print_file.file.name)):
             raise FileNotFoundError(print_file.file.name)
 
 
