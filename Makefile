@@ -12,10 +12,10 @@ DEV := .venv/.dev-installed
 KILLS ?= 50
 PYTEST_ARGS ?=
 
-.PHONY: help demo smoke test test-services lint fix bench kill-test pictures schema schema-check docs migrations clean
+.PHONY: help demo smoke test test-services lint fix bench kill-test pictures schema schema-check docs pages-check migrations clean
 
 help: ## this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
 $(RUN): requirements.txt constraints.txt
 	$(PYTHON) -m venv .venv
@@ -48,15 +48,13 @@ lint: $(DEV) ## style, types, layers, templates, migrations, written pages
 	$(BIN)/lint-imports
 	$(BIN)/djlint templates --lint --quiet
 	$(MANAGE) makemigrations --check --dry-run
-	$(MANAGE) settings_reference --check
-	$(MANAGE) error_reference --check
-	$(MANAGE) lifecycle_reference --check
+	$(MAKE) pages-check
 
 fix: $(DEV) ## let the tools repair what they can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(RUN) ## make bench NAME=lists; fails when a target is missed
+bench: $(RUN) ## measure: NAME=lists; fails when a target is missed
 	$(MANAGE) bench $(NAME)
 
 kill-test: $(RUN) ## kill processes at random during the smoke run: KILLS=50
@@ -72,10 +70,15 @@ schema-check: $(DEV) ## fail when docs/openapi.yaml is out of date
 	$(MANAGE) spectacular --api-version v1 --validate --fail-on-warn --file var/openapi.yaml
 	git diff --no-index --exit-code docs/openapi.yaml var/openapi.yaml
 
-docs: $(DEV) ## write the pages that come from code
+docs: schema ## write the pages that come from code, docs/openapi.yaml too
 	$(MANAGE) settings_reference
 	$(MANAGE) error_reference
 	$(MANAGE) lifecycle_reference
+
+pages-check: $(DEV) ## fail when a page that comes from code is out of date
+	$(MANAGE) settings_reference --check
+	$(MANAGE) error_reference --check
+	$(MANAGE) lifecycle_reference --check
 
 migrations: $(DEV) ## make migrations for changed models
 	$(MANAGE) makemigrations
