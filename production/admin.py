@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.utils import flatten_fieldsets
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import RangeDateFilter, RangeDateTimeFilter
 from unfold.decorators import display
 
@@ -15,6 +21,7 @@ from blb3d.core.admin import (
     AdminVerb,
     DocumentAdmin,
     DocumentInline,
+    Entry,
     LedgerAdmin,
     ReadOnlyInline,
     VerbForm,
@@ -22,6 +29,7 @@ from blb3d.core.admin import (
     key_choice,
     number_column,
 )
+from blb3d.core.templatetags.blb3d_ui import duration, swatch
 from production import services as production
 from production.models import (
     Demand,
@@ -40,21 +48,30 @@ from production.models import (
     TraceLink,
     WorkCenter,
 )
-from production.selectors import order_waiting_reasons, waiting_reason
+from production.selectors import order_waiting_reasons, waiting_reason, waiting_reasons
 
 
 class PartInline(ReadOnlyInline):
     """The parts of one plate, by order."""
 
     model = PrintJobPart
-    fields = ("production_order", "planned", "good", "scrap", "scrap_reason")
+    fields = ("production_order", "product", "planned", "good", "scrap", "scrap_reason")
+    readonly_fields = ("product",)
+    list_related = ("production_order__product",)
     show_change_link = False
+    verbose_name_plural = "parts on the plate"
+
+    @display(description="product")
+    def product(self, part: PrintJobPart) -> str:
+        """Name what is made."""
+        return part.production_order.product.name
 
 
 class FilamentInline(ReadOnlyInline):
     model = PrintJobFilament
-    fields = ("position", "material", "planned_grams", "used_grams", "tray", "spool")
+    fields = ("material", "planned_grams", "used_grams", "tray", "spool")
     show_change_link = False
+    verbose_name_plural = "filaments"
 
 
 class JobInline(ReadOnlyInline):
@@ -62,8 +79,21 @@ class JobInline(ReadOnlyInline):
 
     model = PrintJob
     fk_name = "production_order"
-    fields = ("code", "plate", "printer", "status", "progress_percent", "finished_at", "cleared_at")
+    fields = ("link", "printer", "status", "progress_percent", "finished_at", "cleared_at", "waits")
+    readonly_fields = ("link", "waits")
+    show_change_link = False
     verbose_name_plural = "print jobs"
+
+    @display(description="job")
+    def link(self, job: PrintJob) -> SafeString:
+        """Link to the job."""
+        return format_html('<a class="text-link" href="{}">{}</a>',
+                           reverse("admin:production_printjob_change", args=[job.pk]), job)  # fmt: skip
+
+    @display(description="waits for")
+    def waits(self, job: PrintJob) -> str:
+        """Tell that a person must clear the plate."""
+        return "a person to clear the plate" if _is_to_be_cleared(job) and job.started_at else "–"
 
 
 class MaterialInline(ReadOnlyInline):
@@ -126,34 +156,27 @@ def _start(order: ProductionOrder, *, actor: User) -> None:
 
 @admin.register(ProductionOrder)
 class ProductionOrderAdmin(DocumentAdmin):
-    list_display = ("code", "product", "good", "status", "urgency", "source_type", "due_date", "is_held", "created_at")
+    list_display = ("code", "product", "good", "status", "priority", "source_type", "due_date", "is_held", "created_at")
     list_filter = ("status", "priority", "source_type", "is_held", ("due_date", RangeDateFilter))
     search_fields = ("code", "product__sku", "product__name", "sales_order__order_number")
-    urgency = chip_column("priority")
-    header_fields = ("product", "quantity", "urgency", "due_date", "waiting_reason", "hold_reason")
-    related_documents = (
-        "product",
-        "bom",
-        "sales_order",
-        "quote",
-        "print_jobs",
-        "serials",
-        "inspections",
-        "nonconformances",
-    )
+    header_fields = ("product", "quantity", "priority", "due_date", "waiting_reason", "hold_reason")
+    related_documents = ("sales_order", "quote", "bom", "serials", "inspections", "nonconformances")
     fields = (
         ("product", "quantity"),
-        ("quantity_completed", "quantity_scrapped"),
         ("priority", "due_date"),
         ("scheduled_start", "scheduled_end"),
         "notes",
     )
-    readonly_fields = ("quantity_completed", "quantity_scrapped", "scheduled_start", "scheduled_end")
+    readonly_fields = ("scheduled_start", "scheduled_end")
     inlines = (JobInline, MaterialInline, DemandInline)
     verbs = {
         "confirm": _confirm,
         "queue": production.queue_production_order,
-        "complete": production.complete_production_order,
+        "complete": AdminVerb(
+            call=production.complete_production_order,
+            quiet=True,
+            confirm="It is closed with the parts that are good now; what is missing is not made any more.",
+        ),
         "fail": production.fail_production_order,
         "retry": production.retry_production_order,
         "cancel": production.cancel_production_order,
@@ -165,6 +188,7 @@ class ProductionOrderAdmin(DocumentAdmin):
             label="Queue and send",
             call=_start,
             permission="production.start_productionorder",
+            quiet=True,
             visible=lambda order: order.status in {"confirmed", "queued", "printing"},
         ),
         AdminVerb(
@@ -179,6 +203,7 @@ class ProductionOrderAdmin(DocumentAdmin):
             label="Change priority",
             call=production.prioritise_production_order,
             permission="production.change_productionorder",
+            quiet=True,
             form_class=PriorityForm,
             visible=lambda order: order.status in order.OPEN,
         ),
@@ -202,6 +227,7 @@ class ProductionOrderAdmin(DocumentAdmin):
             call=production.pass_inspection,
             permission="production.pass_qualityinspection",
             form_class=InspectionForm,
+            style="primary",
             visible=lambda order: order.quantity_completed > 0,
         ),
         AdminVerb(
@@ -223,12 +249,25 @@ class ProductionOrderAdmin(DocumentAdmin):
 
     @display(description="waits for")
     def waiting_reason(self, order: ProductionOrder) -> str:
-        """Show why it is not queued."""
-        return order_waiting_reasons([order]).get(order.pk, "")
+        """Show why it is not queued, or why its jobs are not sent."""
+        queued = order.print_jobs.filter(status=PrintJob.Status.QUEUED)
+        reasons = [order_waiting_reasons([order]).get(order.pk, ""), *waiting_reasons(queued).values()]
+        return "; ".join(dict.fromkeys(reason for reason in reasons if reason))
 
     def progress(self, obj: ProductionOrder) -> tuple[int, int, str] | None:
         """Show the good parts."""
-        return (obj.quantity_completed, obj.quantity, "good parts")
+        scrap = f", {obj.quantity_scrapped} scrapped" if obj.quantity_scrapped else ""
+        return (obj.quantity_completed, obj.quantity, f"{obj.quantity_completed} of {obj.quantity} good parts{scrap}")
+
+    def events(self, obj: ProductionOrder) -> Iterator[Entry]:
+        """Tell of its plates and inspections."""
+        for part in obj.job_parts.filter(job__cleared_at__isnull=False).select_related("job__cleared_by", "job"):
+            scrap = f", {part.scrap} scrap" if part.scrap else ""
+            words = f"cleared {part.job}: {part.good} good{scrap}"
+            yield Entry(part.job.cleared_at, str(part.job.cleared_by or "System"), words, reason=part.scrap_reason)
+        for inspection in obj.inspections.select_related("inspector"):
+            words = f"{'passed' if inspection.passed else 'failed'} {inspection.quantity} at the inspection"
+            yield Entry(inspection.inspected_at, str(inspection.inspector or "System"), words, reason=inspection.notes)
 
     def create(self, request: HttpRequest, obj: ProductionOrder, form: Any) -> ProductionOrder:
         """Plan it for the shelf."""
@@ -269,19 +308,19 @@ class ClearForm(VerbForm):
         """Add a row of fields per order; a finished plate starts with everything good."""
         job: Any = self.document
         for part in job.parts.select_related("production_order__product").order_by("id"):
-            key, name = part.production_order_id, part.production_order.code
+            key, name = part.production_order_id, part.production_order.product.name
             start = part.planned if job.status == PrintJob.Status.FINISHED else 0
             self.fields[f"good_{key}"] = forms.IntegerField(
                 label=f"{name}: good of {part.planned}",
                 min_value=0,
                 max_value=part.planned,
                 initial=start,
-                help_text=part.production_order.product.name,
+                help_text=part.production_order.code,
             )
             self.fields[f"scrap_{key}"] = forms.IntegerField(
-                label=f"{name}: scrap", min_value=0, max_value=part.planned, initial=0
+                label="Scrap", min_value=0, max_value=part.planned, initial=0
             )
-            self.fields[f"why_{key}"] = forms.CharField(label=f"{name}: why scrap", max_length=200, required=False)
+            self.fields[f"why_{key}"] = forms.CharField(label="Why it is scrap", max_length=200, required=False)
         self.fields["requeue_missing"] = forms.BooleanField(
             label="Print missing parts again", required=False, initial=True
         )
@@ -313,15 +352,16 @@ def _is_to_be_cleared(job: PrintJob) -> bool:
 class PrintJobAdmin(DocumentAdmin):
     list_display = (
         "code",
+        "makes",
         "production_order",
         "printer",
         "status",
         "done",
-        "priority",
         "remaining_minutes",
         "finished_at",
         "cleared_at",
     )
+    list_related = ("plate__product",)
     list_filter = (
         "status",
         "printer",
@@ -331,27 +371,25 @@ class PrintJobAdmin(DocumentAdmin):
     search_fields = ("code", "production_order__code", "plate__product__sku", "bambu_job_id", "printer__name")
     done = number_column("progress_percent", "done", "%")
     header_fields = (
-        "production_order",
+        "makes",
         "printer",
+        "production_order",
         "waiting_reason",
-        "estimated_time_minutes",
-        "actual_time_minutes",
-        "material_grams_used",
+        "left",
         "error_text",
         "cleared_by",
     )
-    related_documents = ("production_order", "printer", "retry_of", "retries", "serials")
-    fields = (
-        ("plate", "print_file"),
-        ("priority", "dispatch_attempts"),
-        ("estimated_time_minutes", "actual_time_minutes"),
-        ("estimated_grams", "material_grams_used"),
-        ("current_layer", "total_layers", "remaining_minutes"),
-        ("error_code", "error_text"),
-        ("sent_at", "started_at"),
-        ("finished_at", "cleared_at"),
-        ("bambu_job_id", "subtask_name"),
-    )
+    related_documents = ("retry_of", "retries", "serials")
+    fieldsets = (
+        ("Time and material", {"fields": (("estimated_time_minutes", "actual_time_minutes"),
+                                          ("estimated_grams", "material_grams_used"))}),
+        ("From the machine", {
+            "classes": ["collapse"],
+            "fields": (("plate", "print_file"), ("current_layer", "total_layers"), ("sent_at", "started_at"),
+                       ("finished_at", "cleared_at"), ("dispatch_attempts", "error_code"),
+                       ("bambu_job_id", "subtask_name")),
+        }),
+    )  # fmt: skip
     inlines = (PartInline, FilamentInline)
     verbs = {
         "send": AdminVerb(call=production.dispatch_job, form_class=DispatchForm),
@@ -397,6 +435,16 @@ class PrintJobAdmin(DocumentAdmin):
         ),
     )
 
+    @display(description="makes", ordering="plate__product__sku")
+    def makes(self, job: PrintJob) -> str:
+        """Name the product."""
+        return str(job.plate.product)
+
+    @display(description="left")
+    def left(self, job: PrintJob) -> str:
+        """Show how long the machine still needs."""
+        return duration(job.remaining_minutes) if job.status in PrintJob.ACTIVE else ""
+
     @display(description="waits for")
     def waiting_reason(self, job: PrintJob) -> str:
         """Show why it was not sent."""
@@ -404,7 +452,8 @@ class PrintJobAdmin(DocumentAdmin):
 
     def progress(self, obj: PrintJob) -> tuple[int, int, str] | None:
         """Show what the machine says."""
-        return (int(obj.progress_percent), 100, "% printed") if obj.started_at else None
+        percent = int(obj.progress_percent)
+        return (percent, 100, f"{percent} % printed") if obj.started_at else None
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Refuse: jobs are made by queueing an order."""
@@ -412,15 +461,21 @@ class PrintJobAdmin(DocumentAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Return every field: verbs change them."""
-        names = [name for row in self.fields for name in row]
+        names = flatten_fieldsets(self.fieldsets)
         return (*super().get_readonly_fields(request, obj), *names)
 
 
 class SlotInline(ReadOnlyInline):
     model = PrinterSlot
-    fields = ("tray", "material", "material_type", "color_hex", "spool", "remain_percent")
+    fields = ("tray", "color", "material", "material_type", "spool", "remain_percent")
+    readonly_fields = ("color",)
     show_change_link = False
     verbose_name_plural = "loaded"
+
+    @display(description="colour")
+    def color(self, slot: PrinterSlot) -> SafeString | str:
+        """Show the colour."""
+        return swatch(slot.color_hex) if slot.color_hex else "–"
 
 
 class WindowInline(DocumentInline):
@@ -441,19 +496,19 @@ class LoadForm(VerbForm):
 
 @admin.register(Printer)
 class PrinterAdmin(DocumentAdmin):
-    list_display = ("name", "model", "state", "link", "is_active", "auto_dispatch", "work_center", "last_seen_at")
+    list_display = ("name", "model", "doing", "link", "is_active", "auto_dispatch", "work_center", "last_seen_at")
     list_filter = ("model", "connection", "is_active", "auto_dispatch")
     search_fields = ("name", "serial", "model")
     link = chip_column("connection")
-    header_fields = ("model", "state", "connection", "write_access", "foreign_job", "last_seen_at")
+    header_fields = ("connection", "doing", "foreign_job", "write_access", "out_of_service_reason", "last_seen_at")
     related_documents = ("print_jobs",)
     fields = (
+        ("is_active", "out_of_service_reason"),
+        "auto_dispatch",
         ("name", "serial"),
         ("model", "work_center"),
         ("nozzle_diameter_mm", "hourly_rate"),
         ("build_x_mm", "build_y_mm", "build_z_mm"),
-        ("is_active", "out_of_service_reason"),
-        "auto_dispatch",
     )
     inlines = (SlotInline, WindowInline)
     extra_verbs = (
@@ -483,6 +538,11 @@ class PrinterAdmin(DocumentAdmin):
         ),
     )
 
+    @display(description="state", ordering="state")
+    def doing(self, printer: Printer) -> str:
+        """Show the machine's own word as people write it."""
+        return printer.state.replace("_", " ").capitalize()
+
 
 @admin.register(WorkCenter)
 class WorkCenterAdmin(DocumentAdmin):
@@ -507,9 +567,13 @@ class SerialNumberAdmin(DocumentAdmin):
     list_filter = ("status", ("manufactured_date", RangeDateTimeFilter))
     search_fields = ("serial_number", "product__sku", "production_order__code")
     header_fields = ("product", "manufactured_date", "shipped_date", "location")
-    related_documents = ("product", "production_order", "print_job", "sales_order", "inspections", "nonconformances")
-    fields = (("product", "location"), ("manufactured_date", "shipped_date"))
-    readonly_fields = ("product", "location", "manufactured_date", "shipped_date")
+    related_documents = ("production_order", "print_job", "sales_order", "inspections", "nonconformances")
+    fields = ("location",)
+    readonly_fields = fields
+
+    def page_links(self, obj: SerialNumber) -> list[tuple[str, str]]:
+        """Lead to its whole way, from the vendor's lot to the customer."""
+        return [("Trace", f"{reverse('console-trace')}?{urlencode({'number': obj.serial_number})}")]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Refuse: numbers are given when a plate is cleared."""
@@ -521,10 +585,13 @@ class QualityInspectionAdmin(DocumentAdmin):
     list_display = ("production_order", "inspection_type", "serial_number", "quantity", "passed", "inspected_at")
     list_filter = ("inspection_type", "passed", ("inspected_at", RangeDateTimeFilter))
     search_fields = ("production_order__code", "serial_number__serial_number")
-    header_fields = ("passed", "quantity", "inspector", "inspected_at")
-    related_documents = ("production_order", "serial_number")
-    fields = (("inspection_type", "quantity"), "measurements", "notes")
-    readonly_fields = ("inspection_type", "quantity", "measurements", "notes")
+    header_fields = ("passed", "production_order", "serial_number", "quantity", "inspector", "inspected_at")
+    fields = ("inspection_type", "measurements", "notes")
+    readonly_fields = ("inspection_type", "measurements", "notes")
+
+    def heading(self, obj: QualityInspection) -> str:
+        """Name it by its kind and order."""
+        return f"{obj.get_inspection_type_display().capitalize()} inspection of {obj.production_order}"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Refuse: inspections are written on the production order's page."""

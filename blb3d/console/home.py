@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.apps import apps
-from django.db.models import Count, Min, Sum
+from django.db.models import Count, Min, Q, Sum
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -100,7 +100,7 @@ QUEUES: tuple[Queue, ...] = (
           {"status__in": ["ordered", "partially_received"], "expected_on__lt": timezone.localdate}),
     Queue("Stock", "Lots in quarantine", "inventory.release_materiallot", "inventory.MaterialLot", "received_date",
           {"status__exact": "QUARANTINE"}, "waiting"),
-    Queue("Integrations", "Facts not delivered", "core.change_eventdelivery", "core.EventDelivery",
+    Queue("Integrations", "News not passed on", "core.change_eventdelivery", "core.EventDelivery",
           "finished_at", _DEAD, "stopped"),
     Queue("Integrations", "Messages not understood", "core.change_inboundmessage", "core.InboundMessage",
           "received_at", _DEAD, "stopped"),
@@ -193,11 +193,14 @@ def numbers_for(request: HttpRequest) -> list[Number]:
 
 
 def farm(request: HttpRequest) -> list[dict[str, Any]]:
-    """Return every printer in service with the job on it, in two queries."""
-    if not request.user.has_perm("production.view_printer"):  # type: ignore[union-attr]
+    """Return every printer in service with what is on it, in two queries; what needs hands stands first."""
+    user: Any = request.user
+    if not user.has_perm("production.view_printer"):
         return []
-    held = PrintJob.objects.filter(status__in=PrintJob.ACTIVE).select_related("plate__product")
+    holding = Q(status__in=PrintJob.ACTIVE) | Q(started_at__isnull=False, cleared_at__isnull=True)
+    held = PrintJob.objects.filter(holding, printer__isnull=False).select_related("plate__product").order_by("id")
     jobs = {job.printer_id: job for job in held}
+    may_clear = user.has_perm("production.clear_printjob") and admin_of("production.PrintJob", request) is not None
     rows = []
     for printer in Printer.objects.filter(is_active=True).order_by("name"):
         job = jobs.get(printer.pk)
@@ -207,20 +210,25 @@ def farm(request: HttpRequest) -> list[dict[str, Any]]:
                 "url": page_url("production.Printer", printer.pk, request),
                 "connection": status_chip(printer, "connection"),
                 "job": job,
+                "clear_url": reverse("admin:production_printjob_verb", args=[job.pk, "clear"])
+                if job and may_clear and job.status not in PrintJob.ACTIVE
+                else "",
                 "job_url": page_url("production.PrintJob", job.pk, request) if job else "",
             }
         )
-    return rows
+    return sorted(rows, key=lambda row: not row["clear_url"])
 
 
 def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Add to the home page what waits for this person, today's numbers and the printers."""
     groups = queues_for(request)
     context["title"] = "Home"
+    cards = [card for group in groups.values() for card in group]
     context["queue_groups"] = {
-        group: {"waiting": [card for card in cards if card.count], "empty": [card for card in cards if not card.count]}
-        for group, cards in groups.items()
+        group: waiting for group, found in groups.items() if (waiting := [card for card in found if card.count])
     }
+    context["idle_queues"] = [card for card in cards if not card.count]
+    context["has_work"] = bool(cards)
     context["numbers"] = numbers_for(request)
     context["farm"] = farm(request)
     return context

@@ -100,7 +100,7 @@ def test_each_queue_counts_what_waits_and_nothing_else(boss: User) -> None:
         "Plates to clear": 2,
         "Failed jobs": 1,
         "Printers silent or refused": 1,
-        "Facts not delivered": 1,
+        "News not passed on": 1,
     }
 
 

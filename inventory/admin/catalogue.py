@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import path, reverse
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
@@ -14,6 +17,7 @@ from blb3d.core.templatetags.blb3d_ui import swatch
 from inventory import services as inventory
 from inventory.admin.forms import BOMForm, PlatesForm, PrintFileForm
 from inventory.models import BOM, BOMLine, PlateFilament, PrintFile, Product, ProductPlate
+from inventory.selectors import plate_picture
 
 
 class WrittenByVerbs(DocumentAdmin):
@@ -143,7 +147,7 @@ class ProductPlateAdmin(WrittenByVerbs):
     search_fields = ("product__sku", "product__name")
     minutes = number_column("estimated_minutes", "minutes", "min")
     header_fields = ("product", "parts_per_plate", "estimated_minutes", "is_active")
-    related_documents = ("product", "print_files")
+    related_documents = ("print_files",)
     inlines = (PlateFilamentInline,)
     extra_verbs = (
         AdminVerb(
@@ -157,7 +161,7 @@ class ProductPlateAdmin(WrittenByVerbs):
 
     def heading(self, obj: ProductPlate) -> str:
         """Name the plate by its product."""
-        return f"{obj.product.sku} plate {obj.plate_number} r{obj.revision}"
+        return f"{obj.product.sku}, {obj}"
 
 
 @admin.register(PrintFile)
@@ -170,8 +174,11 @@ class PrintFileAdmin(WrittenByVerbs):
     )
     list_related = ("plate__product",)
     search_fields = ("plate__product__sku", "printer_model", "sha256")
-    header_fields = ("printer_model", "sliced_by", "released_at", "released_by", "withdrawn_at")
+    header_fields = ("makes", "printer_model", "minutes", "grams", "noticed", "sliced_by", "released_at",
+                     "released_by", "withdrawn_at")  # fmt: skip
     related_documents = ("plate",)
+    fields = ("picture", "file", "size_bytes", "sha256")
+    readonly_fields = ("picture",)
     extra_verbs = (
         AdminVerb(
             name="release",
@@ -194,8 +201,45 @@ class PrintFileAdmin(WrittenByVerbs):
     @display(description="plate", ordering="plate__product__sku")
     def name(self, obj: PrintFile) -> str:
         """Name the file by product and plate."""
-        return f"{obj.plate.product.sku} plate {obj.plate.plate_number} r{obj.plate.revision}"
+        return f"{obj.plate.product}, {obj.plate}"
 
     def heading(self, obj: PrintFile) -> str:
         """Name the file by product, plate and printer model."""
-        return f"{self.name(obj)} for {obj.printer_model}"
+        return f"{obj.plate.product.name} for {obj.printer_model}"
+
+    @display(description="makes")
+    def makes(self, obj: PrintFile) -> SafeString:
+        """Link to the product, with how many parts come off one plate."""
+        url = reverse("admin:inventory_product_change", args=[obj.plate.product_id])
+        return format_html('{} × <a href="{}">{}</a>', obj.plate.parts_per_plate, url, obj.plate.product)
+
+    @display(description="warnings")
+    def noticed(self, obj: PrintFile) -> SafeString | str:
+        """Show what the slicer warned of, one a line."""
+        return format_html_join(SafeString("<br>"), "{}", ((text,) for text in obj.warnings)) or "none"
+
+    @display(description="picture")
+    def picture(self, obj: PrintFile) -> SafeString | str:
+        """Show what the slicer drew of the plate."""
+        if not plate_picture(obj):
+            return ""
+        url = reverse("admin:inventory_printfile_picture", args=[obj.pk])
+        return format_html('<img class="doc__picture" src="{}" alt="" width="240" height="240">', url)
+
+    def get_urls(self) -> list[Any]:
+        """Add the door to the picture."""
+        door = path("<int:pk>/picture/", self.admin_site.admin_view(self.picture_view),
+                    name="inventory_printfile_picture")  # fmt: skip
+        return [door, *super().get_urls()]
+
+    def picture_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Send the picture of the plate; a file without one is not found."""
+        file = PrintFile.objects.filter(pk=pk).first()
+        if file is None:
+            raise Http404
+        if not self.has_view_permission(request, file):
+            raise PermissionDenied
+        picture = plate_picture(file)
+        if not picture:
+            raise Http404
+        return HttpResponse(picture, content_type="image/png")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.urls import reverse
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from blb3d.accounts.models import User
@@ -33,18 +35,37 @@ class InventoryLocationAdmin(DocumentAdmin):
 
 @admin.register(MaterialLot)
 class MaterialLotAdmin(DocumentAdmin):
-    list_display = ("lot_number", "product", "vendor", "status", "remaining", "received_date", "expiration_date")
+    list_display = (
+        "lot_number",
+        "product",
+        "vendor",
+        "status",
+        "quantity_remaining",
+        "received_date",
+        "expiration_date",
+    )
     list_filter = ("status", ("received_date", RangeDateTimeFilter), ("expiration_date", RangeDateTimeFilter))
     search_fields = ("lot_number", "vendor_lot_number", "product__sku", "product__name")
     list_related = ("product",)
-    remaining = number_column("quantity_remaining", "remaining")
-    header_fields = ("product", "quantity_received", "quantity_remaining", "received_date", "expiration_date")
-    related_documents = ("product", "vendor", "purchase_order", "spools")
+    header_fields = ("product", "vendor", "purchase_order", "quantity_received", "quantity_remaining", "unit_cost",
+                     "received_date", "expiration_date")  # fmt: skip
+    related_documents = ("spools",)
     verbs = {
         "release": inventory.release_lot,
         "quarantine": inventory.quarantine_lot,
         "expire": AdminVerb(call=inventory.expire_lot, style="danger"),
     }
+
+    def page_links(self, obj: MaterialLot) -> list[tuple[str, str]]:
+        """Lead to the orders, parts and customers that got something of it."""
+        return [("Who got it", f"{reverse('console-trace')}?{urlencode({'number': obj.lot_number})}")]
+
+    def progress(self, obj: MaterialLot) -> tuple[int, int, str] | None:
+        """Show how much of it is used."""
+        if not obj.quantity_received:
+            return None
+        used = int(100 * (obj.quantity_received - obj.quantity_remaining) / obj.quantity_received)
+        return (used, 100, f"{used} % used")
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """Ask of a new lot what its receipt needs."""

@@ -167,7 +167,7 @@ class ProductPlate(Document):
         ]
 
     def __str__(self) -> str:
-        return f"{self.product_id} plate {self.plate_number} r{self.revision}"
+        return f"plate {self.plate_number}, revision {self.revision}"
 
 
 class PlateFilament(models.Model):
@@ -220,4 +220,4 @@ class PrintFile(Document):
         ]
 
     def __str__(self) -> str:
-        return f"{self.plate_id} for {self.printer_model}"
+        return f"{self.printer_model} file of {self.sliced_by}"

@@ -136,7 +136,7 @@ class Inventory(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.product_id}@{self.location_id}/{self.lot_id or '-'}"
+        return f"{self.on_hand_quantity.normalize():f} on hand"
 
 
 class LedgerQuerySet(models.QuerySet[Any]):
@@ -194,7 +194,7 @@ class InventoryTransaction(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.transaction_type} {self.quantity} of {self.product_id}"
+        return f"{self.get_transaction_type_display()} of {self.quantity.normalize():f}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Insert the row; a second save is refused."""

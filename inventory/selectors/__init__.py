@@ -9,6 +9,7 @@ from inventory.selectors.materials import (
     materials_in_stock,
     price_of,
 )
+from inventory.selectors.pictures import plate_picture
 from inventory.selectors.reconciliation import Difference, LedgerReport, verify_ledger
 from inventory.selectors.stock import available, default_location, service_ids, usable_balances
 
@@ -24,6 +25,7 @@ __all__ = [
     "default_location",
     "materials_in_stock",
     "materials_with_stock",
+    "plate_picture",
     "price_of",
     "products_for",
     "service_ids",

@@ -118,7 +118,7 @@ class PrintJobPart(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.planned} of {self.production_order_id}"
+        return f"{self.planned} parts"
 
 
 class PrintJobFilament(models.Model):

@@ -62,7 +62,7 @@ class QualityInspection(Document):
         permissions = step_permissions("qualityinspection", "pass", "fail")
 
     def __str__(self) -> str:
-        return f"{self.inspection_type} {self.production_order_id}"
+        return f"{self.get_inspection_type_display()} inspection"
 
 
 class Nonconformance(Document):

@@ -107,7 +107,7 @@ class PrinterSlot(models.Model):
         constraints = [models.UniqueConstraint(fields=["printer", "tray"], name="printer_slot_unique")]
 
     def __str__(self) -> str:
-        return f"{self.printer_id}/{self.tray}: {self.material_type} {self.color_hex}"
+        return f"tray {self.tray}: {self.material_type} {self.color_hex}"
 
 
 class MaintenanceWindow(Document):
@@ -126,4 +126,4 @@ class MaintenanceWindow(Document):
         ]
 
     def __str__(self) -> str:
-        return f"{self.printer_id} {self.starts_at:%Y-%m-%d %H:%M}"
+        return f"maintenance from {self.starts_at:%Y-%m-%d %H:%M}"

@@ -108,7 +108,7 @@ def test_a_plate_is_counted_and_cleared_on_its_page(console: Client) -> None:
     finished(job)
     assert "Clear plate" in console.get(_page(job)).content.decode()
     asked = console.post(_page(job, "clear"))
-    assert f"{order.code}: good of 3" in asked.content.decode()
+    assert f"{order.product.name}: good of 3" in asked.content.decode()
     key = order.pk
     answer = console.post(
         _page(job, "clear"),

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
-from django.utils.html import format_html_join
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
+from unfold.widgets import UnfoldAdminSelectWidget
 
 from blb3d.accounts.models import User
 from blb3d.core.admin import (
     AdminVerb,
     DocumentAdmin,
     DocumentInline,
+    Entry,
     ReadOnlyInline,
     chip_column,
     money_column,
+    number_column,
 )
+from blb3d.core.templatetags.blb3d_ui import money
 from inventory.models import Product
+from production.models import ProductionOrder
 from sales import selectors
 from sales import services as sales
 from sales.admin.forms import (
@@ -38,7 +46,6 @@ from sales.models import ADDRESS_COLUMNS, SalesOrder, SalesOrderLine
 
 Status = SalesOrder.Status
 _OPEN = (Status.PENDING, Status.CONFIRMED, Status.IN_PRODUCTION, Status.QUALITY_CHECK, Status.ON_HOLD)
-_AMOUNTS = ("subtotal", "discount_total", "shipping_total", "tax_total", "grand_total", "amount_paid")
 _ADDRESS = tuple(f"shipping_{column}" for column in ADDRESS_COLUMNS.values())
 
 
@@ -57,17 +64,33 @@ class LineInline(ReadOnlyInline):
     """Lines of an order."""
 
     model = SalesOrderLine
-    fields = ("line_number", "product", "name", "chosen", "supply", "quantity", "quantity_shipped", "price", "amount")
-    readonly_fields = ("chosen", "price", "amount")
+    fields = ("place", "part", "chosen", "supply", "quantity", "shipped", "price", "amount")
+    readonly_fields = ("place", "part", "chosen", "shipped", "price", "amount")
     show_change_link = False
     hide_title = True
     verbose_name_plural = "lines"
-    price = money_column("unit_price", "each", currency="")
-    amount = money_column("total", "total", currency="")
+    list_related = ("product", "sales_order")
+    place = number_column("line_number", "#")
+    shipped = number_column("quantity_shipped", "shipped")
 
-    def get_queryset(self, request: HttpRequest) -> Any:
-        """Return the lines with their products."""
-        return super().get_queryset(request).select_related("product")
+    @display(description="part")
+    def part(self, line: SalesOrderLine) -> SafeString | str:
+        """Link to the product; what the shop calls it stands below where that differs."""
+        if line.product is None:
+            return line.name
+        url = reverse("admin:inventory_product_change", args=[line.product_id])
+        own = line.name if line.name not in (line.product.name, line.product.sku) else ""
+        return format_html('<a class="text-link" href="{}">{}</a> {}', url, line.product, own)
+
+    @display(description="each")
+    def price(self, line: SalesOrderLine) -> str:
+        """Show the price of one in the order's currency."""
+        return money(line.unit_price, line.sales_order.currency)
+
+    @display(description="total")
+    def amount(self, line: SalesOrderLine) -> str:
+        """Show the line's sum in the order's currency."""
+        return money(line.total, line.sales_order.currency)
 
     @display(description="options")
     def chosen(self, line: SalesOrderLine) -> SafeString | str:
@@ -99,14 +122,12 @@ class SalesOrderAdmin(DocumentAdmin):
     )
     payment = chip_column("payment_status", "payment")
     total = money_column("grand_total", "total")
-    header_fields = ("customer", "payment", "total", "promised_date", "source", "hold_reason")
+    header_fields = ("customer", "payment", "total", "promised_date", "bought", "hold_reason", "customer_po_number")
     related_documents = ("quote", "production_orders", "shipments", "payments", "refunds", "invoices")
-    readonly_fields = ("source_order_number", *_AMOUNTS, *_ADDRESS)
+    readonly_fields = ("ship_to",)
     fieldsets = (
-        (None, {"fields": (("customer_po_number", "promised_date"), ("source_order_number", "priority"))}),
-        ("Notes", {"classes": ["collapse"], "fields": ("customer_note", "internal_note")}),
-        ("Amounts", {"fields": (_AMOUNTS[:3], _AMOUNTS[3:])}),
-        ("Ship to", {"classes": ["collapse"], "fields": (_ADDRESS[-2:], _ADDRESS[:2], _ADDRESS[2:4], _ADDRESS[4:6])}),
+        (None, {"fields": ("ship_to", ("promised_date", "priority"), "customer_po_number")}),
+        ("Notes", {"fields": (("customer_note", "internal_note"),)}),
     )
     new_fieldsets = (
         (None, {"fields": (("customer", "customer_po_number"), ("promised_date", "priority"), "confirm_now")}),
@@ -130,7 +151,7 @@ class SalesOrderAdmin(DocumentAdmin):
         "deliver": sales.deliver_order,
         "complete": sales.complete_order,
         "hold": sales.hold_order,
-        "resume": sales.resume_order,
+        "resume": AdminVerb(call=sales.resume_order, visible=lambda order: not unmapped_lines(order).exists()),
         "cancel": sales.cancel_order,
     }
     bulk_verbs = ("confirm",)
@@ -142,11 +163,14 @@ class SalesOrderAdmin(DocumentAdmin):
             permission="sales.pack_shipment",
             form_class=PackForm,
             style="primary",
-            visible=lambda order: order.status in (Status.QUALITY_CHECK, Status.IN_PRODUCTION),
+            visible=lambda order: (
+                order.status in (Status.QUALITY_CHECK, Status.IN_PRODUCTION)
+                and selectors.order_progress([order.pk])[order.pk].good > 0
+            ),
         ),
         AdminVerb(
             name="map_line",
-            label="Map a SKU",
+            label="Map the SKU",
             call=_map,
             permission="sales.change_salesorder",
             form_class=MapForm,
@@ -175,6 +199,7 @@ class SalesOrderAdmin(DocumentAdmin):
             call=sales.update_shipping,
             permission="sales.change_salesorder",
             form_class=AddressForm,
+            quiet=True,
             visible=lambda order: order.status in _OPEN,
         ),
         AdminVerb(
@@ -194,8 +219,54 @@ class SalesOrderAdmin(DocumentAdmin):
             call=sales.reorder,
             permission="sales.add_salesorder",
             confirm="The same lines are ordered again, at today's list prices.",
+            quiet=True,
         ),
     )
+
+    @display(description="came by")
+    def bought(self, order: SalesOrder) -> str:
+        """Show where it was bought and its number there."""
+        words = order.get_source_display()
+        return f"{words[:1].upper()}{words[1:]} {order.source_order_number}".strip()
+
+    @display(description="ship to")
+    def ship_to(self, order: SalesOrder) -> str:
+        """Show the address as it is written on the parcel."""
+        return order.shipping_address.text() or "–"
+
+    def totals(self, obj: SalesOrder) -> list[tuple[str, str]]:
+        """Show the sums, and what is still owed."""
+        shown = [("Lines", obj.subtotal), ("Discount", -obj.discount_total), ("Shipping", obj.shipping_total),
+                 ("Tax", obj.tax_total), ("Total", obj.grand_total), ("Paid", obj.amount_paid),
+                 ("Refunded", obj.amount_refunded), ("Owed", obj.amount_owed)]  # fmt: skip
+        always = {"Lines", "Total", "Paid"}
+        return [(words, money(amount, obj.currency)) for words, amount in shown if amount or words in always]
+
+    def events(self, obj: SalesOrder) -> Iterator[Entry]:
+        """Tell of money, parcels and invoices."""
+        for payment in obj.payments.select_related("created_by"):
+            if payment.received_at:
+                words = f"took {money(payment.amount, payment.currency)} by {payment.method}"
+                yield Entry(payment.received_at, str(payment.created_by or "System"), words)
+        for refund in obj.refunds.select_related("created_by"):
+            words = f"gave {money(refund.amount, obj.currency)} back"
+            yield Entry(refund.refunded_at, str(refund.created_by or "System"), words, reason=refund.reason)
+        for parcel in obj.shipments.select_related("created_by", "updated_by"):
+            who, tracking = str(parcel.created_by or "System"), f"{parcel.carrier} {parcel.tracking_number}".strip()
+            if parcel.packed_at:
+                yield Entry(parcel.packed_at, who, f"packed {parcel.shipment_number}")
+            if parcel.shipped_at:
+                yield Entry(parcel.shipped_at, str(parcel.updated_by or who), f"shipped {parcel} {tracking}".strip())
+        for invoice in obj.invoices.select_related("created_by"):
+            yield Entry(invoice.created_at, str(invoice.created_by or "System"), f"issued {invoice.invoice_number}")
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Offer priorities by their names."""
+        if db_field.name != "priority":
+            return super().formfield_for_dbfield(db_field, request, **kwargs)
+        return forms.TypedChoiceField(
+            choices=ProductionOrder.Priority.choices, coerce=int, initial=2, widget=UnfoldAdminSelectWidget
+        )
 
     def progress(self, obj: Any) -> tuple[int, int, str] | None:
         """Show how many parts are good."""

@@ -6,6 +6,9 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
 
@@ -20,6 +23,7 @@ class ParcelLineInline(ReadOnlyInline):
 
     model = ShipmentLine
     fields = ("part", "quantity", "serial_numbers")
+    verbose_name_plural = "inside"
     readonly_fields = ("part", "serial_numbers")
     show_change_link = False
     hide_title = True
@@ -34,9 +38,10 @@ class ParcelLineInline(ReadOnlyInline):
         return row.sales_order_line.name
 
     @display(description="serial numbers")
-    def serial_numbers(self, row: ShipmentLine) -> str:
-        """Show which ones."""
-        return ", ".join(serial.serial_number for serial in row.serials.all()) or "–"
+    def serial_numbers(self, row: ShipmentLine) -> SafeString | str:
+        """Link to which ones."""
+        serials = [(reverse("admin:production_serialnumber_change", args=[s.pk]), s) for s in row.serials.all()]
+        return format_html_join(", ", '<a class="text-link" href="{}">{}</a>', serials) or "–"
 
 
 @admin.register(Shipment)
@@ -45,15 +50,19 @@ class ShipmentAdmin(DocumentAdmin):
     list_filter = ("status", "carrier", ("created_at", RangeDateTimeFilter))
     search_fields = ("shipment_number", "tracking_number", "sales_order__order_number")
     header_fields = ("sales_order", "carrier", "service", "tracking_number", "shipped_at", "delivered_at")
-    related_documents = ("sales_order",)
-    fields = ("sales_order", ("carrier", "service"), ("tracking_number", "tracking_url"), "cost")
-    readonly_fields = ("sales_order", "carrier", "service", "tracking_number", "tracking_url")
+    fields = ("goes_to", "tracking_url", "cost")
+    readonly_fields = ("goes_to", "tracking_url")
     inlines = (ParcelLineInline,)
     verbs = {
         "ship": AdminVerb(call=sales.ship_shipment, form_class=ShipForm),
         "deliver": sales.deliver_shipment,
         "void": sales.void_shipment,
     }
+
+    @display(description="goes to")
+    def goes_to(self, parcel: Shipment) -> str:
+        """Show the address as it is written on the parcel."""
+        return parcel.sales_order.shipping_address.text() or "–"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Refuse: a parcel is packed at its order."""

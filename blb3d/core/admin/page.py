@@ -16,7 +16,7 @@ from unfold.admin import ModelAdmin
 
 from blb3d.core.admin.columns import status_chip
 from blb3d.core.admin.keys import AutocompleteKeys
-from blb3d.core.admin.reading import NOTHING, is_read, labelled, read
+from blb3d.core.admin.reading import NOTHING, is_read, labelled, read, reading
 from blb3d.core.admin.timeline import Entry, timeline
 from blb3d.core.documents import Document
 
@@ -97,7 +97,9 @@ class PageAdmin(AutocompleteKeys, ModelAdmin):
             return label, value if isinstance(value, SafeString) else display_for_value(value, NOTHING)
         if field.remote_field is not None:
             return label, self._link(request, value) if value is not None else NOTHING
-        return label, read(field, obj) if is_read(field) else str(display_for_field(value, field, NOTHING))
+        if is_read(field):
+            return reading(field).short_description, read(field, obj)  # type: ignore[attr-defined]
+        return label, str(display_for_field(value, field, NOTHING))
 
     def _link(self, request: HttpRequest, target: Any) -> Any:
         page = self.admin_site._registry.get(type(target))

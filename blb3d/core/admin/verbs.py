@@ -78,7 +78,8 @@ class AdminVerb:
     ("sales.record_payment_salesorder"); for a lifecycle step it is taken from the step and may be left out, like name,
     label and style. ``style`` is "primary", "danger" or "". ``confirm`` tells what will follow and makes the page ask
     first; a danger, a form and a required reason ask anyway. A ``quiet`` act is always
-    in the menu. What ``call`` returns decides what is shown next: an HTTP response is sent as it is (a PDF), another document is named with a link, anything else returns to the page.
+    in the menu. What ``call`` returns decides what is shown next: an HTTP response is sent as it is (a PDF), another
+    document is named with a link, anything else returns to the page.
     """
 
     call: Callable[..., Any]
