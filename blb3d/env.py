@@ -308,7 +308,7 @@ GROUPS: tuple[Group, ...] = (
                 "QUOTE_SYNC_MAX_MB",
                 "int",
                 "8",
-                "Files of a quote up to this size together are priced within the request, larger ones by a worker, in MB.",
+                "Files of a quote up to this size together, in MB, are priced at once; larger ones by a worker.",
                 minimum=0,
             ),
             S("ALLOWED_FILE_EXTENSIONS", "list", ".3mf,.stl,.step", "Model files taken for a quote."),

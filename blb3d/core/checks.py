@@ -36,8 +36,8 @@ def check_values(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Chec
     if settings.GCS_ENABLED:
         found.append(
             Error(
-                "GCS_ENABLED: the backup copy is not built yet, and nobody should believe in a backup that is not made.",
-                hint="STORAGE_BACKEND=storages.backends.gcloud.GoogleCloudStorage keeps the files themselves in a bucket.",
+                "GCS_ENABLED: the backup copy is not built yet; a switch that makes no backup would deceive.",
+                hint="STORAGE_BACKEND can keep the files themselves in a bucket: see docs/configuration.md.",
                 id="blb3d.E004",
             )
         )

@@ -33,10 +33,10 @@ def test_the_defaults_pass():
         ("SQUARESPACE_WEBHOOK_SECRET", "not hex", "blb3d.E007"),
     ],
 )
-def test_it_refuses_a_value_that_cannot_be_meant(settings, name, value, expected):
+def test_it_refuses_a_value_that_cannot_be_meant(settings, monkeypatch, name, value, expected):
     if name == "TIME_ZONE":
         # Setting the real one would switch the process's zone.
-        settings._wrapped.__dict__["TIME_ZONE"] = value
+        monkeypatch.setitem(settings._wrapped.__dict__, "TIME_ZONE", value)
     else:
         setattr(settings, name, value)
     assert ids(check_values(None)) == [expected]
