@@ -17,6 +17,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
     "STYLES": [lambda request: static("blb3d/admin.css")],
+    "SCRIPTS": [lambda request: static("blb3d/admin.js")],
     "DASHBOARD_CALLBACK": "blb3d.console.home.home",
     "ENVIRONMENT": "blb3d.console.navigation.environment",
     "COMMAND": {"search_callback": "blb3d.console.navigation.search", "show_history": True},
