@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -105,14 +107,16 @@ def test_files_are_saved_by_who_may_and_nobody_else(client):
     answer = client.get(doors[0])
     assert b"".join(answer.streaming_content) == bracket().content
     assert answer["Content-Disposition"].startswith("attachment")
-    assert client.get(doors[1])["Content-Type"] == "image/png"
+    with closing(client.get(doors[1])) as picture:
+        assert picture["Content-Type"] == "image/png"
     for other, status in (
         (Client(), 302),
         (logged_in(member().user), 302),
         (logged_in(staff("quotes.view_quote")), 403),
     ):
         assert [other.get(door).status_code for door in doors] == [status, status]
-    assert logged_in(staff("quotes.view_quotefile")).get(doors[0]).status_code == 200
+    with closing(logged_in(staff("quotes.view_quotefile")).get(doors[0])) as answer:
+        assert answer.status_code == 200
 
 
 def test_the_lists_cost_the_same_however_long_they_are(client, django_assert_max_num_queries):

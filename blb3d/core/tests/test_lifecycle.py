@@ -145,7 +145,9 @@ def test_every_status_can_be_reached_and_every_permission_exists(lifecycle: Life
     for _ in lifecycle.steps:
         reached |= {t for step in lifecycle.steps.values() if reached & set(step.sources) for t in step.targets}
     assert reached == {str(value) for value, _ in lifecycle.model._meta.get_field(lifecycle.field).flatchoices}
-    declared = {f"{lifecycle.model._meta.app_label}.{code}" for code, _ in lifecycle.model._meta.permissions}
+    meta = lifecycle.model._meta
+    codes = [code for code, _ in meta.permissions] + [f"{act}_{meta.model_name}" for act in meta.default_permissions]
+    declared = {f"{meta.app_label}.{code}" for code in codes}
     assert {step.permission for step in lifecycle.steps.values() if step.permission} <= declared
 
 
