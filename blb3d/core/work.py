@@ -8,14 +8,17 @@ row back when the lease ends.
 from __future__ import annotations
 
 import datetime
+import logging
 import random
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.db import connection, models
+from django.db import DatabaseError, connection, models
 from django.db.models import F
 from django.utils import timezone
+
+log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 12
 #: How long a dead worker's claim stands in the way; a living one renews it while it works.
@@ -72,9 +75,14 @@ class WorkItem(models.Model):
         def renew() -> None:
             try:
                 while not done.wait(LEASE.total_seconds() / 3):
-                    type(self)._default_manager.filter(
-                        pk=self.pk, status=WorkStatus.PENDING, attempts=self.attempts
-                    ).update(next_attempt_at=timezone.now() + LEASE)
+                    try:
+                        type(self)._default_manager.filter(
+                            pk=self.pk, status=WorkStatus.PENDING, attempts=self.attempts
+                        ).update(next_attempt_at=timezone.now() + LEASE)
+                    except DatabaseError:
+                        # Two more tries fit into the lease; the next one may need another connection.
+                        log.warning("The claim of %s %s was not renewed.", self._meta.label, self.pk, exc_info=True)
+                        connection.close()
             finally:
                 connection.close()
 
