@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.utils import flatten_fieldsets
+from django.db.models import Sum
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -28,6 +29,7 @@ from blb3d.core.admin import (
     chip_column,
     key_choice,
     number_column,
+    who,
 )
 from blb3d.core.templatetags.blb3d_ui import duration, swatch
 from production import services as production
@@ -150,6 +152,12 @@ def _confirm(order: ProductionOrder, *, actor: User, reason: str = "") -> None:
     production.confirm_production_orders([order], actor=actor, reason=reason)
 
 
+def _is_to_be_inspected(order: ProductionOrder) -> bool:
+    """Tell whether good parts are there that no final inspection has passed yet."""
+    passed = order.inspections.filter(inspection_type=QualityInspection.Type.FINAL, passed=True)
+    return order.quantity_completed > (passed.aggregate(parts=Sum("quantity"))["parts"] or 0)
+
+
 def _start(order: ProductionOrder, *, actor: User) -> None:
     production.start_production_order(order, actor=actor)
 
@@ -228,7 +236,7 @@ class ProductionOrderAdmin(DocumentAdmin):
             permission="production.pass_qualityinspection",
             form_class=InspectionForm,
             style="primary",
-            visible=lambda order: order.quantity_completed > 0,
+            visible=_is_to_be_inspected,
         ),
         AdminVerb(
             name="fail_inspection",
@@ -264,10 +272,10 @@ class ProductionOrderAdmin(DocumentAdmin):
         for part in obj.job_parts.filter(job__cleared_at__isnull=False).select_related("job__cleared_by", "job"):
             scrap = f", {part.scrap} scrap" if part.scrap else ""
             words = f"cleared {part.job}: {part.good} good{scrap}"
-            yield Entry(part.job.cleared_at, str(part.job.cleared_by or "System"), words, reason=part.scrap_reason)
+            yield Entry(part.job.cleared_at, who(part.job.cleared_by), words, reason=part.scrap_reason)
         for inspection in obj.inspections.select_related("inspector"):
             words = f"{'passed' if inspection.passed else 'failed'} {inspection.quantity} at the inspection"
-            yield Entry(inspection.inspected_at, str(inspection.inspector or "System"), words, reason=inspection.notes)
+            yield Entry(inspection.inspected_at, who(inspection.inspector), words, reason=inspection.notes)
 
     def create(self, request: HttpRequest, obj: ProductionOrder, form: Any) -> ProductionOrder:
         """Plan it for the shelf."""

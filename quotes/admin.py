@@ -10,7 +10,7 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.urls import path, reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
@@ -196,7 +196,7 @@ class QuoteAdmin(DocumentAdmin):
                      "user__email")  # fmt: skip
     net = money_column("subtotal", "net")
     total = money_column("total_price", "total")
-    header_fields = ("customer", "user", "total", "quantity", "waits_for", "expires_at")
+    header_fields = ("customer", "user", "total", "quantity", "waits_for", "special_instructions", "seen", "expires_at")
     related_documents = ("product", "sales_order")
     readonly_fields = (
         *(
@@ -210,10 +210,10 @@ class QuoteAdmin(DocumentAdmin):
             "infill_percent",
             "finish",
         ),
-        *("rush", "special_instructions", "estimate", "price", "seen", "review_message"),
+        *("rush", "special_instructions", "estimate", "seen", "review_message"),
     )
     fieldsets = (
-        ("Price", {"fields": ("price", "estimate", "seen")}),
+        (None, {"fields": ("estimate",)}),
         (
             "Wishes",
             {
@@ -223,19 +223,18 @@ class QuoteAdmin(DocumentAdmin):
                     ("quality", "infill_percent"),
                     ("finish", "rush"),
                     ("customer_po_number", "user"),
-                    "special_instructions",
                     "review_message",
                 )
             },
         ),
     )
-    inlines = (ApprovalInline, FileInline, PartInline, MaterialInline)
+    inlines = (FileInline, PartInline, MaterialInline, ApprovalInline)
     verbs = {
         "submit": quotes.submit_quote,
         "approve": quotes.approve_quote,
         "request_changes": quotes.request_changes,
         "reject": quotes.reject_quote,
-        "cancel": quotes.cancel_quote,
+        "cancel": AdminVerb(call=quotes.cancel_quote, quiet=True),
         "accept": AdminVerb(call=quotes.take_acceptance, label="Accept for the customer", form_class=OrderForm),
         "convert": AdminVerb(call=quotes.convert_quote, form_class=OrderForm),
     }
@@ -246,6 +245,7 @@ class QuoteAdmin(DocumentAdmin):
             label="Price again",
             call=quotes.price_quote,
             permission="quotes.reprice_quote",
+            quiet=True,
             visible=lambda quote: quote.status in _REVIEWABLE,
         ),
         AdminVerb(
@@ -254,6 +254,7 @@ class QuoteAdmin(DocumentAdmin):
             call=quotes.estimate_quote_by_hand,
             permission="quotes.reprice_quote",
             form_class=HandEstimateForm,
+            quiet=True,
             visible=lambda quote: quote.status in _REVIEWABLE,
         ),
     )
@@ -280,19 +281,17 @@ class QuoteAdmin(DocumentAdmin):
         names = {1: "manager", 2: "director", 3: "owner"}
         return f"{names[quotes.pending_level(quote)]}: {self.reasons(quote)}"
 
-    @display(description="price")
-    def price(self, quote: Quote) -> SafeString | str:
+    def totals(self, quote: Quote) -> list[tuple[str, str]]:
         """Show the lines that the customer sees, and the sums."""
         if not quote.is_priced:
-            return quote.processing_note or "There is no price yet."
+            return [(quote.processing_note or "There is no price yet.", "")]
         rows = [(line["label"], money(Decimal(line["amount"]), quote.currency)) for line in quote.price_lines]
         rows += [
             (f"{quote.quantity} × {money(quote.unit_price, quote.currency)}", money(quote.subtotal, quote.currency)),
             ("Tax", money(quote.tax, quote.currency)),
             ("Total", money(quote.total_price, quote.currency)),
         ]
-        body = format_html_join("", '<tr><td>{}</td><td class="text-right pl-6">{}</td></tr>', rows)
-        return format_html("<table>{}</table>", body)
+        return rows
 
     @display(description="estimate of a set")
     def estimate(self, quote: Quote) -> str:

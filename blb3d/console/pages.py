@@ -47,7 +47,7 @@ def trace(request: HttpRequest) -> TemplateResponse:
         except NotFound:
             lot = MaterialLot.objects.select_related("product", "vendor").filter(lot_number=number).first()
             if lot is not None:
-                context |= {"kind": "lot", "found": trace_lot(lot)}
+                context |= {"kind": "lot", "found": {**trace_lot(lot), "unit": lot.product.unit_of_measure}}
     if context["found"]:
         context["steps"] = list(_steps(context["kind"], context["found"], request))
     return _show(request, TRACE, "trace", context)
@@ -106,7 +106,7 @@ def _steps(kind: str, found: dict[str, Any], request: HttpRequest) -> Any:
                 (
                     row["code"],
                     page_url("production.ProductionOrder", row["id"], request),
-                    f"{plain_number(row['quantity'])} for {row['sku']}, {', '.join(row['print_jobs'])}",
+                    f"{plain_number(row['quantity'])} {found['unit']} for {row['sku']}, {', '.join(row['print_jobs'])}",
                 )
                 for row in found["production_orders"]
             ],

@@ -74,7 +74,7 @@ class EventDelivery(WorkItem):
         verbose_name_plural = "event deliveries"
 
     def __str__(self) -> str:
-        return f"{self.event_id} -> {self.handler}"
+        return self.handler.rpartition(".")[2].replace("_", " ")
 
 
 @dataclass(frozen=True)

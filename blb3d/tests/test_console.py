@@ -269,3 +269,34 @@ def test_pages_of_their_own_are_for_roles_that_may_see_what_is_on_them(name: str
     assert entering(nobody).get(reverse(name)).status_code == 403
     assert entering(clerk("operator")).get(reverse(name)).status_code == 200
     assert Client().get(reverse(name)).status_code == 302
+
+
+def test_a_printer_with_a_full_plate_stands_first_and_leads_to_clearing(boss: User) -> None:
+    idle = Printer.objects.create(name="a", serial="1", model="X1C")
+    full = Printer.objects.create(name="b", serial="2", model="X1C")
+    job = move(make_row(PrintJob), "finished", printer=full, started_at=timezone.now())
+    first, second = home.farm(asking(boss))
+    assert (first["printer"], second["printer"], second["clear_url"]) == (full, idle, "")
+    assert first["clear_url"] == reverse("admin:production_printjob_verb", args=[job.pk, "clear"])
+    assert first["clear_url"] in entering(boss).get(reverse("admin:index")).content.decode()
+    assert [row["clear_url"] for row in home.farm(asking(clerk("sales")))] in ([], ["", ""])
+
+
+def test_home_says_so_when_nothing_needs_anybody(boss: User) -> None:
+    page = entering(boss).get(reverse("admin:index"))
+    assert page.context["queue_groups"] == {}
+    assert len(page.context["idle_queues"]) == len(home.QUEUES) + 1
+    assert "Nothing needs you now." in page.content.decode()
+
+
+def test_a_log_in_leads_to_the_console(boss: User) -> None:
+    boss.set_password("a-long-password")
+    boss.save()
+    client = Client()
+    form = client.get(reverse("admin:login"))
+    assert f'name="next" value="{reverse("admin:index")}"' in form.content.decode()
+    answer = client.post(
+        reverse("admin:login"),
+        {"username": boss.email, "password": "a-long-password", "next": reverse("admin:index")},
+    )
+    assert answer.headers["Location"] == reverse("admin:index")

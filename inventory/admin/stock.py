@@ -12,7 +12,7 @@ from django.urls import reverse
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from blb3d.accounts.models import User
-from blb3d.core.admin import AdminVerb, DocumentAdmin, LedgerAdmin, chip_column, number_column
+from blb3d.core.admin import AdminVerb, DocumentAdmin, LedgerAdmin, number_column
 from inventory import services as inventory
 from inventory.admin.forms import AdjustForm, ScrapForm, TransferForm
 from inventory.models import (
@@ -153,12 +153,10 @@ def transfer_balance(
 
 @admin.register(Inventory)
 class BalanceAdmin(LedgerAdmin):
-    list_display = ("product", "location", "lot", "on_hand", "allocated", "free", "cost_per_unit", "updated_at")
+    list_display = ("product", "location", "lot", "on_hand_quantity", "allocated_quantity", "available_quantity",
+                    "cost_per_unit", "updated_at")  # fmt: skip
     list_filter = (("location", admin.RelatedOnlyFieldListFilter), "product__category")
     search_fields = ("product__sku", "product__name", "lot__lot_number")
-    on_hand = number_column("on_hand_quantity", "on hand")
-    allocated = number_column("allocated_quantity", "reserved")
-    free = number_column("available_quantity", "free")
     header_fields = ("product", "location", "lot", "on_hand_quantity", "allocated_quantity", "available_quantity")
     related_documents = ("product", "lot")
     extra_verbs = (
@@ -198,21 +196,18 @@ class BalanceAdmin(LedgerAdmin):
 class InventoryTransactionAdmin(LedgerAdmin):
     list_display = (
         "transaction_date",
-        "kind",
+        "transaction_type",
         "product",
         "location",
         "lot",
-        "on_hand",
-        "reserved",
+        "on_hand_change",
+        "allocated_change",
         "reference",
         "created_by",
     )
     list_filter = ("transaction_type", ("transaction_date", RangeDateTimeFilter), "reference_type")
     search_fields = ("product__sku", "lot__lot_number", "reason")
     list_lookups = ("reference_id",)
-    kind = chip_column("transaction_type", "movement")
-    on_hand = number_column("on_hand_change", "on hand")
-    reserved = number_column("allocated_change", "reserved")
     header_fields = ("transaction_type", "product", "on_hand_change", "allocated_change", "created_by")
 
     def reference(self, obj: InventoryTransaction) -> str:

@@ -1,5 +1,7 @@
 """Stock and catalogue in the console: every change is a verb."""
 
+import io
+import zipfile
 from decimal import Decimal
 from typing import Any
 
@@ -240,3 +242,24 @@ def test_bills_plates_and_files_are_only_shown(console):
         assert console.get(url(obj, "change")).status_code == 200
         assert console.get(url(type(obj), "add")).status_code == 403
         assert console.post(url(obj, "change"), {"is_active": ""}).status_code == 403
+
+
+def test_a_print_file_shows_what_the_slicer_drew_and_warned_of(console, tmp_path, settings):
+    settings.MEDIA_ROOT = tmp_path
+    picture = b"\x89PNG\r\n\x1a\n-drawn"
+    package = io.BytesIO()
+    with zipfile.ZipFile(package, "w") as file:
+        file.writestr("Metadata/plate_1.png", picture)
+    plate = make_plate(ProductFactory(name="Cup"))
+    answers = {"printer_model": "P1S", "minutes": "61", "grams": "42.5", "sliced_by": "Orca 2.2"}
+    for name, content in (("drawn", package.getvalue()), ("bare", b"G1 X9")):
+        act(console, plate, "attach_print_file", **answers, file=SimpleUploadedFile(f"{name}.gcode.3mf", content))
+    drawn, bare = PrintFile.objects.order_by("id")
+    PrintFile.objects.filter(pk=drawn.pk).update(warnings=["Floating region", "Thin wall"])
+    door = reverse("admin:inventory_printfile_picture", args=[drawn.pk])
+    page = shown(console.get(url(drawn, "change")))
+    assert "Cup for P1S" in page
+    assert "Floating region<br>Thin wall" in page
+    assert door in page
+    assert console.get(door).content == picture
+    assert console.get(reverse("admin:inventory_printfile_picture", args=[bare.pk])).status_code == 404

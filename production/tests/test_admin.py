@@ -187,3 +187,27 @@ def test_somebody_without_permission_sees_no_page_and_no_button(client: Client) 
     order.refresh_from_db()
     assert order.status == "draft"
     assert Printer.objects.count() == 0
+
+
+def test_an_inspection_is_asked_for_until_one_has_passed(console: Client) -> None:
+    stock(black_pla())
+    order, [job] = queued(printable(parts=2), 2)
+    cleared(job, good=2)
+    assert _page(order, "pass_inspection") in console.get(_page(order)).content.decode()
+    console.post(
+        _page(order, "pass_inspection"), {"quantity": 2, "inspection_type": "FINAL", "notes": "", "_answered": "1"}
+    )
+    page = console.get(_page(order))
+    assert _page(order, "pass_inspection") not in page.content.decode()
+    told = [entry.what for entry in page.context["document"]["timeline"]]
+    assert {"passed 2 at the inspection", f"cleared {job.code}: 2 good"} <= set(told)
+
+
+def test_a_serial_number_and_a_lot_lead_to_their_trace(console: Client) -> None:
+    stock(black_pla())
+    order, [job] = queued(printable(parts=1, is_serialized=True))
+    cleared(job, good=1)
+    serial = order.serials.get()
+    [lot] = order.materials.values_list("material_lot", flat=True)[:1]
+    assert f"/admin/trace/?number={serial.serial_number}" in console.get(_page(serial)).content.decode()
+    assert "/admin/trace/?number=" in console.get(f"/admin/inventory/materiallot/{lot}/change/").content.decode()

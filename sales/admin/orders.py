@@ -26,6 +26,7 @@ from blb3d.core.admin import (
     chip_column,
     money_column,
     number_column,
+    who,
 )
 from blb3d.core.templatetags.blb3d_ui import money
 from inventory.models import Product
@@ -148,7 +149,7 @@ class SalesOrderAdmin(DocumentAdmin):
     )
     verbs = {
         "confirm": sales.confirm_order,
-        "deliver": sales.deliver_order,
+        "deliver": AdminVerb(call=sales.deliver_order, label="Mark as delivered"),
         "complete": sales.complete_order,
         "hold": sales.hold_order,
         "resume": AdminVerb(call=sales.resume_order, visible=lambda order: not unmapped_lines(order).exists()),
@@ -191,6 +192,7 @@ class SalesOrderAdmin(DocumentAdmin):
             call=sales.record_refund,
             permission="sales.add_refund",
             form_class=RefundForm,
+            quiet=True,
             visible=lambda order: order.amount_paid > order.amount_refunded,
         ),
         AdminVerb(
@@ -247,18 +249,18 @@ class SalesOrderAdmin(DocumentAdmin):
         for payment in obj.payments.select_related("created_by"):
             if payment.received_at:
                 words = f"took {money(payment.amount, payment.currency)} by {payment.method}"
-                yield Entry(payment.received_at, str(payment.created_by or "System"), words)
+                yield Entry(payment.received_at, who(payment.created_by), words)
         for refund in obj.refunds.select_related("created_by"):
             words = f"gave {money(refund.amount, obj.currency)} back"
-            yield Entry(refund.refunded_at, str(refund.created_by or "System"), words, reason=refund.reason)
+            yield Entry(refund.refunded_at, who(refund.created_by), words, reason=refund.reason)
         for parcel in obj.shipments.select_related("created_by", "updated_by"):
-            who, tracking = str(parcel.created_by or "System"), f"{parcel.carrier} {parcel.tracking_number}".strip()
+            tracking = f"{parcel.carrier} {parcel.tracking_number}".strip()
             if parcel.packed_at:
-                yield Entry(parcel.packed_at, who, f"packed {parcel.shipment_number}")
+                yield Entry(parcel.packed_at, who(parcel.created_by), f"packed {parcel.shipment_number}")
             if parcel.shipped_at:
-                yield Entry(parcel.shipped_at, str(parcel.updated_by or who), f"shipped {parcel} {tracking}".strip())
+                yield Entry(parcel.shipped_at, who(parcel.updated_by), f"shipped {parcel} {tracking}".strip())
         for invoice in obj.invoices.select_related("created_by"):
-            yield Entry(invoice.created_at, str(invoice.created_by or "System"), f"issued {invoice.invoice_number}")
+            yield Entry(invoice.created_at, who(invoice.created_by), f"issued {invoice.invoice_number}")
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Offer priorities by their names."""

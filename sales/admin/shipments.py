@@ -30,12 +30,12 @@ class ParcelLineInline(ReadOnlyInline):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """Return the lines with what is shown of them."""
-        return super().get_queryset(request).select_related("sales_order_line").prefetch_related("serials")
+        return super().get_queryset(request).select_related("sales_order_line__product").prefetch_related("serials")
 
     @display(description="part")
     def part(self, row: ShipmentLine) -> str:
-        """Show the order line's name."""
-        return row.sales_order_line.name
+        """Name the product, or what the shop calls it."""
+        return str(row.sales_order_line.product or row.sales_order_line.name)
 
     @display(description="serial numbers")
     def serial_numbers(self, row: ShipmentLine) -> SafeString | str:
@@ -55,7 +55,7 @@ class ShipmentAdmin(DocumentAdmin):
     inlines = (ParcelLineInline,)
     verbs = {
         "ship": AdminVerb(call=sales.ship_shipment, form_class=ShipForm),
-        "deliver": sales.deliver_shipment,
+        "deliver": AdminVerb(call=sales.deliver_shipment, label="Mark as delivered", style="primary"),
         "void": sales.void_shipment,
     }
 

@@ -220,3 +220,29 @@ def test_staff_see_the_buttons_of_what_they_may_do() -> None:
         client = Client()
         client.force_login(user)
         assert (door in client.get(page(order)).content.decode()) is sees
+
+
+def test_an_orders_page_tells_its_sums_and_what_happened_around_it(client: Client) -> None:
+    order = ready_to_ship((made_product(), 2))
+    sales.record_payment(order, amount=Decimal(5), method="bank", actor=system_actor())
+    sales.ship_order(order, actor=system_actor())
+    shown = client.get(page(order)).context["document"]
+    order.refresh_from_db()
+    assert dict(shown["totals"])["Total"] == f"${order.grand_total:,.2f}"
+    assert dict(shown["totals"])["Paid"] == "$5.00"
+    told = [entry.what for entry in shown["timeline"]]
+    number = Shipment.objects.get().shipment_number
+    assert "took $5.00 by bank" in told
+    assert any(words.startswith(f"shipped {number}") for words in told)
+
+
+def test_nothing_is_offered_to_pack_or_resume_before_it_can_be(client: Client) -> None:
+    making = confirmed((made_product(), 2))
+    unknown = placed((None, 2), source="squarespace", source_order_id="1")
+    assert (
+        reverse("admin:sales_salesorder_verb", args=[making.pk, "pack"])
+        not in client.get(page(making)).content.decode()
+    )
+    html = client.get(page(unknown)).content.decode()
+    assert reverse("admin:sales_salesorder_verb", args=[unknown.pk, "map_line"]) in html
+    assert reverse("admin:sales_salesorder_verb", args=[unknown.pk, "resume"]) not in html

@@ -5,7 +5,7 @@ from blb3d.core.admin.documents import ConsoleAdmin, DocumentAdmin, LedgerAdmin
 from blb3d.core.admin.history import HistoryAdmin
 from blb3d.core.admin.inlines import DocumentInline, ReadOnlyInline
 from blb3d.core.admin.keys import AutocompleteKeys, key_choice
-from blb3d.core.admin.timeline import Entry
+from blb3d.core.admin.timeline import Entry, who
 from blb3d.core.admin.verbs import AdminVerb, VerbForm
 from blb3d.core.admin.work import WorkAdmin, replay_verb
 
@@ -27,4 +27,5 @@ __all__ = [
     "number_column",
     "replay_verb",
     "status_chip",
+    "who",
 ]

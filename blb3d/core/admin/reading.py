@@ -62,7 +62,7 @@ def _amount(value: Decimal, obj: Any) -> str:
 
 def _number(field: models.Field[Any, Any], value: Any, obj: Any) -> str:
     words = field.name.split("_")
-    if field.name in _MONEY_NAMES or (isinstance(field, models.DecimalField) and _MONEY & set(words)):
+    if field.name in _MONEY_NAMES or (isinstance(_kind(field), models.DecimalField) and _MONEY & set(words)):
         return _amount(value, obj)
     if "minutes" in words:
         return duration(value)
@@ -71,17 +71,23 @@ def _number(field: models.Field[Any, Any], value: Any, obj: Any) -> str:
     if words[-1] == "bytes":
         return file_size(value)
     unit = _AFTER.get(words[-1], "")
-    if not unit and "quantity" in words and isinstance(field, models.DecimalField):
+    if not unit and {"quantity", "change"} & set(words) and isinstance(_kind(field), models.DecimalField):
         unit = _unit(obj)
     return f"{plain_number(value)}{NARROW_GAP}{unit}" if unit else plain_number(value)
+
+
+def _kind(field: models.Field[Any, Any]) -> models.Field[Any, Any]:
+    return field.output_field if isinstance(field, models.GeneratedField) else field  # type: ignore[attr-defined]
 
 
 def is_read(field: Any) -> bool:
     """Tell whether a field is better read by :func:`read` than as it is stored."""
     if not isinstance(field, models.Field) or field.remote_field is not None:
         return False
-    if isinstance(field, models.DateField | models.DecimalField) or field.choices:
+    if isinstance(_kind(field), models.DateField | models.DecimalField) or field.choices:
         return True
+    if isinstance(field, models.CharField):
+        return labelled(field.verbose_name) != field.verbose_name
     return isinstance(field, models.IntegerField) and bool({"minutes", "bytes", "percent"} & set(field.name.split("_")))
 
 
@@ -97,6 +103,8 @@ def read(field: models.Field[Any, Any], obj: Any) -> Any:
         return words[:1].upper() + words[1:]
     if isinstance(field, models.DateField):
         return when(value)
+    if isinstance(field, models.CharField):
+        return value
     return _number(field, value, obj)
 
 

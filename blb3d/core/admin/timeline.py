@@ -5,16 +5,21 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 
-from blb3d.core.admin.reading import labelled
+from blb3d.core.admin.reading import is_read, labelled, read
 from blb3d.core.documents import Document
 from blb3d.core.templatetags.blb3d_ui import chip
 
 SHOWN = 12
 FIELDS_SHOWN = 4
+LONGEST_VALUE = 80
+_ACTS = {"+": "created", "~": "changed", "-": "deleted"}
 _UNINTERESTING = {"version", "updated_at", "updated_by"}
 
 
@@ -28,6 +33,8 @@ class Entry:
     status: SafeString | str = ""
     changed: list[str] = field(default_factory=list)
     reason: str = ""
+    #: The version in the history, where a page leads to it.
+    version: int | None = None
 
 
 def _changed(document: Document, before: Any, after: Any) -> list[str]:
@@ -55,10 +62,50 @@ def _status(document: Document, record: Any) -> SafeString | str:
     return chip(value, label=label[:1].upper() + label[1:])
 
 
-def _who(user: Any) -> str:
+def who(user: Any) -> str:
+    """Return who did something, told apart from what this software did by itself."""
     if user is None:
         return "System"
     return str(user) if user.kind == user.Kind.PERSON else f"{user} (automatic)"
+
+
+def _values(document: Document, before: Any, after: Any) -> list[SafeString]:
+    """Return what became different with its values; keys are only named."""
+    told = []
+    for column in document._meta.concrete_fields:
+        name = column.attname
+        if column.name in _UNINTERESTING or not hasattr(after, name) or getattr(before, name) == getattr(after, name):
+            continue
+        label = labelled(column.verbose_name)
+        if column.remote_field is not None:
+            told.append(format_html("{}", label))
+        else:
+            told.append(format_html("{}: {} → {}", label, _value(column, before), _value(column, after)))
+    return told
+
+
+def _value(column: Any, record: Any) -> Any:
+    value = getattr(record, column.attname)
+    if is_read(column) or value in (None, ""):
+        return read(column, record)
+    return Truncator(str(value)).chars(LONGEST_VALUE)
+
+
+def history(document: Document, shown: int) -> list[Entry]:
+    """Return the latest changes of a document with their values, newest first, in one query."""
+    rows = document.history.select_related("history_user")  # type: ignore[attr-defined]
+    records = list(rows.order_by("-history_id")[: shown + 1])
+    return [
+        Entry(
+            at=record.history_date,
+            who=who(record.history_user),
+            what=_ACTS[record.history_type],
+            changed=_values(document, before, record) if before is not None else [],  # type: ignore[arg-type]
+            reason=record.history_change_reason or "",
+            version=record.pk,
+        )
+        for record, before in zip_longest(records[:shown], records[1 : shown + 1])
+    ]
 
 
 def timeline(document: Document, events: Iterable[Entry] = ()) -> list[Entry]:
@@ -66,8 +113,8 @@ def timeline(document: Document, events: Iterable[Entry] = ()) -> list[Entry]:
 
     A step names the new status only; other changes name the first few fields that became different.
     """
-    history = document.history  # type: ignore[attr-defined]
-    records = list(history.select_related("history_user").order_by("-history_id")[: SHOWN + 1])
+    rows = document.history  # type: ignore[attr-defined]
+    records = list(rows.select_related("history_user").order_by("-history_id")[: SHOWN + 1])
     lifecycle = type(document).lifecycle
     entries = []
     for place, record in enumerate(records[:SHOWN]):
@@ -79,8 +126,8 @@ def timeline(document: Document, events: Iterable[Entry] = ()) -> list[Entry]:
         entries.append(
             Entry(
                 at=record.history_date,
-                who=_who(record.history_user),
-                what={"+": "created", "~": "changed", "-": "deleted"}[record.history_type],
+                who=who(record.history_user),
+                what=_ACTS[record.history_type],
                 status=_status(document, record) if moved else "",
                 changed=[] if moved else _shortened(changed),
                 reason=record.history_change_reason or "",
@@ -91,14 +138,14 @@ def timeline(document: Document, events: Iterable[Entry] = ()) -> list[Entry]:
 
 def changed_since(document: Document, version: int) -> Entry | None:
     """Return what became different since a version, as one entry by the last person who changed it."""
-    history = document.history.filter(version__gte=version)  # type: ignore[attr-defined]
-    records = list(history.select_related("history_user").order_by("history_id"))
+    rows = document.history.filter(version__gte=version)  # type: ignore[attr-defined]
+    records = list(rows.select_related("history_user").order_by("history_id"))
     if len(records) < 2:
         return None
     first, last = records[0], records[-1]
     return Entry(
         at=last.history_date,
-        who=_who(last.history_user),
+        who=who(last.history_user),
         what="changed",
         status="",
         changed=_changed(document, first, last),

@@ -30,6 +30,10 @@ W = TypeVar("W", bound=WorkItem)
 ERROR_SHOWN = 110
 
 
+def _words(dotted: str) -> str:
+    return dotted.rpartition(".")[2].replace("_", " ").capitalize()
+
+
 @verb
 def replay_work(item: W, *, actor: User) -> W:
     """Put a dead piece of work back to be done at once; a piece that is not dead stays as it is."""
@@ -101,8 +105,9 @@ class OutboxEventAdmin(LedgerAdmin):
 
 @admin.register(EventDelivery)
 class EventDeliveryAdmin(WorkAdmin):
-    list_display = ("event", "short_handler", "status", "attempts", "next_attempt_at", "error")
+    list_display = ("happened", "about", "short_handler", "status", "attempts", "next_attempt_at", "error")
     list_filter = ("status", "handler")
+    list_related = ("event",)
     search_fields = ("handler", "event__topic", "event__key", "last_error")
     ordering = ("-id",)
     header_fields = ("event", "attempts", "next_attempt_at", "finished_at")
@@ -111,12 +116,22 @@ class EventDeliveryAdmin(WorkAdmin):
 
     def heading(self, obj: EventDelivery) -> str:
         """Name the fact and the handler's own name."""
-        return f"{obj.event.topic} to {obj.handler.rpartition('.')[2]}"
+        return f"{self.happened(obj)} {self.about(obj)}: {_words(obj.handler).lower()}"
 
-    @display(description="handler", ordering="handler")
+    @display(description="what happened", ordering="event__topic")
+    def happened(self, obj: EventDelivery) -> SafeString:
+        """Show the fact in words, its topic on hover."""
+        return format_html('<span title="{}">{}</span>', obj.event.topic, _words(obj.event.topic))
+
+    @display(description="to", ordering="event__key")
+    def about(self, obj: EventDelivery) -> str:
+        """Show the number of the document that it happened to, else its key."""
+        return str(obj.event.payload.get("number") or obj.event.key)
+
+    @display(description="what is to be done", ordering="handler")
     def short_handler(self, obj: EventDelivery) -> SafeString:
-        """Show the handler's own name, its module on hover."""
-        return format_html('<span title="{}">{}</span>', obj.handler, obj.handler.rpartition(".")[2])
+        """Show the handler's own name in words, its address on hover."""
+        return format_html('<span title="{}">{}</span>', obj.handler, _words(obj.handler))
 
 
 @admin.register(InboundMessage)

@@ -28,7 +28,7 @@ _SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£"}
 _MEANINGS: dict[str, set[str]] = {
     "good": {
         "accepted", "active", "approved", "available", "cleared", "closed", "completed", "confirmed",
-        "converted", "current", "delivered", "finished", "idle", "implemented", "in_stock", "issued", "online",
+        "converted", "current", "delivered", "done", "finished", "idle", "implemented", "in_stock", "issued", "online",
         "paid", "pass", "passed", "ready", "received", "released", "resolved", "shipped", "verified", "yes",
     },
     "attention": {

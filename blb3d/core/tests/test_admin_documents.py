@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from blb3d.accounts.models import User
 from blb3d.core.actors import acting
-from sales.models import Customer, SalesOrder
+from sales.models import Customer, SalesOrder, SalesOrderLine
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("blb3d.core.tests.admin_urls")]
 
@@ -264,6 +264,36 @@ def test_an_old_version_is_shown_and_never_put_back(client: Client, order: Sales
     order.refresh_from_db()
     assert (order.status, order.internal_note) == ("confirmed", "")
     assert client.get(reverse("admin:sales_salesorder_history", args=[order.pk])).status_code == 200
+
+
+def test_the_history_tells_values_reasons_and_people(client: Client, order: SalesOrder) -> None:
+    client.post(page(order), filled(order, customer_po_number="4500-1187"))
+    client.post(door(order, "hold"), {"_answered": "1", "reason": "address wrong"})
+    url = reverse("admin:sales_salesorder_history", args=[order.pk])
+    held, saved, made = client.get(url).context["entries"]
+    assert (held.who, held.reason) == ("Boss", "address wrong")
+    assert "hold reason: – → address wrong" in held.changed
+    assert saved.changed == ["customer PO number: – → 4500-1187"]
+    assert (made.what, made.changed) == ("created", [])
+    assert staff("change_customer").get(url).status_code == 403
+
+
+def test_lines_stand_above_the_form_and_empty_sections_are_left_out(client: Client, order: SalesOrder) -> None:
+    bare = client.get(page(order)).content.decode()
+    assert 'id="lines-group"' not in bare
+    assert 'name="lines-TOTAL_FORMS"' in bare
+    SalesOrderLine.objects.create(sales_order=order, line_number=1, name="Cube", quantity=2, unit_price=3, total=6)
+    html = client.get(page(order)).content.decode()
+    assert html.index('id="lines-group"') < html.index('name="internal_note"')
+
+
+def test_saving_stays_on_the_page(client: Client, order: SalesOrder) -> None:
+    response = client.post(page(order), filled(order, internal_note="call first"))
+    assert response.headers["Location"] == page(order)
+
+
+def test_a_page_without_anything_to_type_has_no_save_button(order: SalesOrder) -> None:
+    assert 'name="_save"' not in staff("view_salesorder").get(page(order)).content.decode()
 
 
 def test_nothing_is_deleted(client: Client, order: SalesOrder) -> None:
