@@ -122,10 +122,10 @@ class ApiKeyAdmin(ConsoleAdmin):
         ),
     )
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         if obj is None:
-            return ("name", "scopes_text", "expires_at")
-        return ("name", "scopes", "user")
+            return ["name", "scopes_text", "expires_at"]
+        return ["name", "scopes", "user"]
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         if obj is not None:

@@ -36,7 +36,8 @@ def test_the_file_lies_under_its_sku(plate):
     file = attach(plate, content=content, warnings=["floating region"])
     sha = hashlib.sha256(content).hexdigest()
     assert file.file.name == f"gcode/FG-15/r1-p1-P1S-{sha[:12]}.gcode.3mf"
-    assert file.file.read() == content
+    with file.file.open("rb") as stored:
+        assert stored.read() == content
     assert (file.sha256, file.size_bytes, file.warnings) == (sha, len(content), ["floating region"])
     assert file.released_at is None
 

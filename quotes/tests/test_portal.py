@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from decimal import Decimal
 
 import pytest
@@ -114,7 +115,8 @@ def test_another_guest_finds_nothing(client):
     for path in (page("quote-detail", quote.pk), page("quote-configure", quote.pk),
                  page("quote-file", quote.pk, quote.files.get().pk)):  # fmt: skip
         assert Client().get(path).status_code == 404
-        assert client.get(path).status_code in {200, 302}
+        with closing(client.get(path)) as answer:
+            assert answer.status_code in {200, 302}
 
 
 def test_guests_can_be_kept_out(client, settings):
@@ -314,8 +316,8 @@ def test_files_are_saved_never_shown_and_pictures_are_ours():
     assert b"".join(answer.streaming_content) == bracket().content
     assert answer["Content-Disposition"] == 'attachment; filename="bracket.3mf"'
     assert (answer["Content-Type"], answer["X-Content-Type-Options"]) == ("application/octet-stream", "nosniff")
-    picture = client.get(page("quote-file-preview", quote.pk, row.pk))
-    assert picture["Content-Type"] == "image/png"
+    with closing(client.get(page("quote-file-preview", quote.pk, row.pk))) as picture:
+        assert picture["Content-Type"] == "image/png"
 
 
 def test_log_in_is_limited(client, settings):
