@@ -233,7 +233,7 @@ class QuoteAdmin(DocumentAdmin):
         "submit": quotes.submit_quote,
         "approve": quotes.approve_quote,
         "request_changes": quotes.request_changes,
-        "reject": quotes.reject_quote,
+        "reject": AdminVerb(call=quotes.reject_quote, reason_required=True),
         "cancel": AdminVerb(call=quotes.cancel_quote, quiet=True),
         "accept": AdminVerb(call=quotes.take_acceptance, label="Accept for the customer", form_class=OrderForm),
         "convert": AdminVerb(call=quotes.convert_quote, form_class=OrderForm),

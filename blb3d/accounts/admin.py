@@ -11,6 +11,8 @@ from django.contrib.auth.admin import GroupAdmin as BaseGroupAdmin
 from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
 from django.contrib.auth.models import Group
 from django.http import HttpRequest
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
@@ -125,7 +127,15 @@ class ApiKeyAdmin(ConsoleAdmin):
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         if obj is None:
             return ["name", "scopes_text", "expires_at"]
-        return ["name", "scopes", "user"]
+        return ["may", "user"]
+
+    @display(description="may")
+    def may(self, obj: ApiKey) -> SafeString:
+        """Show the scopes, one a line."""
+        return format_html_join(SafeString("<br>"), "{}", ((scope,) for scope in obj.scopes.get("scopes", [])))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[Any, ...]:
+        return (*super().get_readonly_fields(request, obj), "may")
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         if obj is not None:

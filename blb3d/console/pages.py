@@ -8,12 +8,12 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 
-from blb3d.console.navigation import MATERIALS, TRACE, Page, page_url
+from blb3d.console.navigation import MATERIALS, TRACE, Page, admin_of, page_url
 from blb3d.core.errors import NotFound
 from blb3d.core.templatetags.blb3d_ui import plain_number
-from inventory.models import MaterialLot
+from inventory.models import MaterialLot, Product
 from production.models import SerialNumber
 from production.selectors import material_requirements, trace_lot, trace_serial
 
@@ -32,8 +32,12 @@ def materials(request: HttpRequest) -> TemplateResponse:
     """Show what open production orders need, what is there for them, and what is short."""
     _check(request, MATERIALS)
     rows = sorted(material_requirements(include_all=True), key=lambda row: (-row.shortage_kg, row.material_sku))
-    shown = [(row, page_url("inventory.Product", row.material_id, request)) for row in rows]
-    return _show(request, MATERIALS, "materials", {"rows": shown})
+    units = dict(Product.objects.filter(pk__in=[row.material_id for row in rows]).values_list("pk", "unit_of_measure"))
+    shown = [(row, page_url("inventory.Product", row.material_id, request), units[row.material_id]) for row in rows]
+    buy = admin_of("inventory.PurchaseOrder", request)
+    may_buy = buy is not None and buy.has_add_permission(request)
+    buy_url = reverse("admin:inventory_purchaseorder_add") if may_buy else ""
+    return _show(request, MATERIALS, "materials", {"rows": shown, "buy_url": buy_url})
 
 
 def trace(request: HttpRequest) -> TemplateResponse:

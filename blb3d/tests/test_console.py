@@ -256,8 +256,8 @@ def test_the_materials_page_names_what_is_short(boss: User) -> None:
     order.bom, order.product = line.bom, line.bom.product
     order.save()
     page = entering(boss).get(reverse("console-materials"))
-    assert [(row.material_sku, row.shortage_kg) for row, _ in page.context["rows"]] == [
-        (line.component.sku, order.quantity)
+    assert [(row.material_sku, row.shortage_kg, unit) for row, _, unit in page.context["rows"]] == [
+        (line.component.sku, order.quantity, line.component.unit_of_measure)
     ]
     [card] = [card for card in home.queues_for(asking(boss))["Stock"] if card.name == "Materials short"]
     assert (card.count, card.url) == (1, reverse("console-materials"))

@@ -72,6 +72,8 @@ def test_the_word_is_given_by_buttons(client):
     press(client, back, "request_changes", reason="Which side?")
     assert (back.status, back.review_message) == ("draft", "Which side?")
     down = under_review()
+    press(client, down, "reject", reason="")
+    assert down.status == "pending"
     press(client, down, "reject", reason="Cannot be printed")
     assert down.status == "rejected"
 

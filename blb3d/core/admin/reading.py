@@ -77,7 +77,8 @@ def _number(field: models.Field[Any, Any], value: Any, obj: Any) -> str:
 
 
 def _kind(field: models.Field[Any, Any]) -> models.Field[Any, Any]:
-    return field.output_field if isinstance(field, models.GeneratedField) else field  # type: ignore[attr-defined]
+    made = field.output_field if isinstance(field, models.GeneratedField) else None
+    return made or field
 
 
 def is_read(field: Any) -> bool:
