@@ -8,12 +8,13 @@ from typing import Any
 from django.db.models import Model
 from rest_framework.permissions import BasePermission
 
+from blb3d.core.api.lists import PlainListMixin
 from blb3d.core.api.permissions import requires
 
 QUANTITY: dict[str, Any] = {"max_digits": 14, "decimal_places": 4}
 
 
-class PermittedMixin:
+class PermittedMixin(PlainListMixin):
     """Takes the permission to view the view's model."""
 
     model: type[Model]

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet, ReadOnlyModelViewSet
 
+from blb3d.core.api.lists import PlainListMixin
 from blb3d.core.api.permissions import requires
 from blb3d.core.api.serializers import ErrorSerializer
 from blb3d.core.api.versions import VersionedMixin
@@ -133,7 +134,7 @@ class VendorSerializer(serializers.ModelSerializer[Vendor]):
         fields = ("id", "code", "name", "email", "phone", "lead_time_days", "is_active", "version")
 
 
-class ProductViewSet(VersionedMixin, ReadOnlyModelViewSet[Product]):
+class ProductViewSet(PlainListMixin, VersionedMixin, ReadOnlyModelViewSet[Product]):
     """Products: all of them for staff, what is sold for everybody else."""
 
     permission_classes = (IsAuthenticated,)

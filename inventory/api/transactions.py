@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from blb3d.core.api.idempotency import idempotent
+from blb3d.core.api.lists import PlainListMixin
 from blb3d.core.api.pagination import CursorPagination
 from blb3d.core.api.permissions import requires
 from blb3d.core.api.serializers import ErrorSerializer, StrictSerializer
@@ -137,7 +138,7 @@ class Told:
 Booked = tuple[int, int | None, Decimal]
 
 
-class TransactionViewSet(mixins.ListModelMixin, GenericViewSet[InventoryTransaction]):
+class TransactionViewSet(PlainListMixin, mixins.ListModelMixin, GenericViewSet[InventoryTransaction]):
     """The ledger, the latest first; and movements told by staff and machines."""
 
     queryset = InventoryTransaction.objects.select_related("product", "location", "lot", "created_by")

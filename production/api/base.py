@@ -13,12 +13,13 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from blb3d.accounts.models import User
+from blb3d.core.api.lists import PlainListMixin
 from blb3d.core.api.permissions import requires
 from blb3d.core.api.versions import VersionedMixin, expected_version
 from blb3d.core.errors import NotFound
 
 
-class PermittedMixin:
+class PermittedMixin(PlainListMixin):
     """Asks for the permission to view the model, or for the one that an act names in `acts`."""
 
     model: type[Model]
@@ -51,10 +52,8 @@ class DocumentViewSet(PermittedMixin, VersionedMixin, ReadOnlyModelViewSet[Any])
         """Return the row with this id or code."""
         return by_key(rows, key, ("pk", "code"))
 
-    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """List rows."""
-        page = self.paginate_queryset(self.filter_queryset(self.get_queryset())) or []
-        return self.get_paginated_response(self._serialize(page, many=True))
+    def list_context(self, rows: list[Any]) -> dict[str, Any]:
+        return {**super().list_context(rows), "waiting": self.reasons(rows)}
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Return one row."""
@@ -62,11 +61,8 @@ class DocumentViewSet(PermittedMixin, VersionedMixin, ReadOnlyModelViewSet[Any])
 
     def answer(self, document: Any, code: int = status.HTTP_200_OK) -> Response:
         """Return the document as it is now."""
-        return Response(self._serialize(self.get_queryset().get(pk=document.pk)), status=code)
-
-    def _serialize(self, rows: Any, *, many: bool = False) -> Any:
-        context = {**self.get_serializer_context(), "waiting": self.reasons(rows if many else [rows])}
-        return self.get_serializer_class()(rows, many=many, context=context).data
+        row = self.get_queryset().get(pk=document.pk)
+        return Response(self.get_serializer_class()(row, context=self.list_context([row])).data, status=code)
 
     def valid(self, serializer_class: type[serializers.Serializer[Any]]) -> dict[str, Any]:
         """Return the body, checked."""

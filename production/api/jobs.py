@@ -7,13 +7,13 @@ from typing import Any, ClassVar
 
 from django.db.models import Prefetch, Q, QuerySet
 from django_filters import rest_framework as filters
-from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.filters import SearchFilter
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from blb3d.core.api.filters import FilterBackend
 from blb3d.core.api.idempotency import idempotent
 from blb3d.core.api.pagination import CursorPagination
 from blb3d.core.api.serializers import ErrorSerializer
@@ -62,7 +62,7 @@ class PrintJobViewSet(DocumentViewSet):
     )
     serializer_class = PrintJobSerializer
     pagination_class = CursorPagination
-    filter_backends: ClassVar = [DjangoFilterBackend, SearchFilter]
+    filter_backends: ClassVar = [FilterBackend, SearchFilter]
     filterset_class = PrintJobFilter
     search_fields: ClassVar = ["code", "production_order__code", "plate__product__sku"]
     acts: ClassVar = {

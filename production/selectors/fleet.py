@@ -9,6 +9,8 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 from django.db.models import Prefetch, QuerySet, Value
 from django.db.models.functions import Coalesce
@@ -52,6 +54,18 @@ class Fleet:
     #: The job that holds the printer or lies on its plate, by printer.
     holders: dict[int, PrintJob] = field(default_factory=dict)
     maintenance: dict[int, MaintenanceWindow] = field(default_factory=dict)
+
+    @cached_property
+    def kinds(self) -> dict[int, tuple[Any, ...]]:
+        """Return what :func:`fit` looks at, by printer: printers with the same answer all jobs the same."""
+        return {
+            printer.pk: (
+                printer.model,
+                (printer.build_x_mm, printer.build_y_mm, printer.build_z_mm),
+                tuple((slot.material_id, slot.material_type, slot.color_hex) for slot in printer.slots.all()),
+            )
+            for printer in self.printers
+        }
 
     def trouble(self, printer: Printer) -> BLB3DError | None:
         """Return why the printer can take no job now, or None."""

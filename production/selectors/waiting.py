@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Any
 
 from django.conf import settings
 from django.db.models import Exists, OuterRef
 
 from inventory.models import PrintFile, ProductPlate
 from production.errors import MaterialNotLoaded
-from production.models import PrintJob, ProductionOrder
+from production.models import Printer, PrintJob, ProductionOrder
 from production.selectors.fleet import (
     MAX_DISPATCH_ATTEMPTS,
     Fit,
@@ -55,10 +56,11 @@ def waiting_reasons(jobs: Iterable[PrintJob]) -> dict[int, str]:
     if not queued:
         return {}
     fleet = load_fleet()
-    return {job.pk: _why(job, fleet) for job in jobs_for_matching(PrintJob.objects.filter(pk__in=queued))}
+    held_up: dict[Any, str | Printer] = {}
+    return {job.pk: _why(job, fleet, held_up) for job in jobs_for_matching(PrintJob.objects.filter(pk__in=queued))}
 
 
-def _why(job: PrintJob, fleet: Fleet) -> str:
+def _why(job: PrintJob, fleet: Fleet, held_up: dict[Any, str | Printer]) -> str:
     trouble = order_trouble(job.production_order)
     if trouble is not None:
         return trouble.message
@@ -66,13 +68,27 @@ def _why(job: PrintJob, fleet: Fleet) -> str:
         return f"It was sent {job.dispatch_attempts} times and never began: a person must look"
     if not fleet.printers:
         return "There is no printer"
-    answers = [(printer, fit(job, printer)) for printer in fleet.printers]
-    fitting = [printer for printer, answer in answers if isinstance(answer, Fit)]
+    alike = (job.plate_id, tuple(filament.material_id for filament in job.filaments.all()))
+    if alike not in held_up:
+        held_up[alike] = _hold_up(job, fleet)
+    found = held_up[alike]
+    if isinstance(found, str):
+        return found
+    refusal = fit(job, found)
+    return "" if isinstance(refusal, Fit) else refusal.message
+
+
+def _hold_up(job: PrintJob, fleet: Fleet) -> str | Printer:
+    """Return what all jobs of this plate and these filaments wait for; if no printer fits, the one that comes nearest.
+
+    A refusal names the job, which is why it is worded for each.
+    """
+    firsts = {fleet.kinds[printer.pk]: printer for printer in reversed(fleet.printers)}
+    answers = {kind: fit(job, printer) for kind, printer in firsts.items()}
+    fitting = [printer for printer in fleet.printers if isinstance(answers[fleet.kinds[printer.pk]], Fit)]
     if not fitting:
         # That a material is not loaded is nearer to printing than that no file is there: say that first.
-        refusals = [answer for _, answer in answers if not isinstance(answer, Fit)]
-        refusals.sort(key=lambda refusal: not isinstance(refusal, MaterialNotLoaded))
-        return refusals[0].message
+        return min(fleet.printers, key=lambda p: not isinstance(answers[fleet.kinds[p.pk]], MaterialNotLoaded))
     ready = [printer for printer in fitting if fleet.trouble(printer) is None]
     if not ready:
         troubles = (fleet.trouble(printer) for printer in fitting[:3])

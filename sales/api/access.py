@@ -9,6 +9,7 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from blb3d.core.api.lists import PlainListMixin
 from blb3d.core.documents import Document
 from sales import selectors
 
@@ -23,7 +24,7 @@ class MaySee(IsAuthenticated):
         return not request.user.is_staff or request.user.has_perm(f"sales.view_{model._meta.model_name}")
 
 
-class OwnRowsMixin:
+class OwnRowsMixin(PlainListMixin):
     """A viewset over one sales document, filtered by who asks: a stranger's id is not found."""
 
     model: type[Document]

@@ -15,6 +15,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from blb3d.accounts.api import AuthView, UserSerializer
 from blb3d.core.api.idempotency import idempotent
+from blb3d.core.api.lists import PlainListMixin
 from blb3d.core.api.permissions import requires
 from blb3d.core.api.serializers import ErrorSerializer, StrictFieldsMixin, StrictSerializer
 from blb3d.core.api.versions import VersionedMixin, expected_version
@@ -117,7 +118,9 @@ def own_customer(request: Request) -> Customer:
     return member.customer
 
 
-class CustomerViewSet(VersionedMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewSet[Customer]):
+class CustomerViewSet(
+    PlainListMixin, VersionedMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewSet[Customer]
+):
     """All customers, for staff."""
 
     permission_classes = (requires("sales.view_customer"),)
@@ -152,7 +155,9 @@ class MyCustomerView(VersionedMixin, APIView):
         return Response(CustomerSerializer(customer).data)
 
 
-class _OwnViewSet(VersionedMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewSet[Any]):
+class _OwnViewSet(
+    PlainListMixin, VersionedMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewSet[Any]
+):
     """Rows of the caller's own customer."""
 
     model: type[Document]

@@ -19,7 +19,7 @@ from sales import selectors
 from sales import services as sales
 from sales.api.access import OwnRowsMixin
 from sales.api.orders import ReasonSerializer
-from sales.api.shown import ShipmentShown, shipments_shown
+from sales.api.shown import ShipmentShown, shipment_rows, shipments_shown
 from sales.models import SalesOrder, Shipment
 
 
@@ -60,7 +60,7 @@ class ShipmentViewSet(OwnRowsMixin, VersionedMixin, mixins.ListModelMixin, Gener
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """List parcels, the latest first."""
-        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+        page = self.paginate_queryset(shipment_rows(self.filter_queryset(self.get_queryset())))
         return self.get_paginated_response(shipments_shown(page or [], request.user))
 
     @extend_schema(responses={200: ShipmentShown, 404: ErrorSerializer})
@@ -115,4 +115,4 @@ class ShipmentViewSet(OwnRowsMixin, VersionedMixin, mixins.ListModelMixin, Gener
         return serializer.validated_data  # type: ignore[no-any-return]
 
     def _shown(self, shipment: Shipment, code: int = status.HTTP_200_OK) -> Response:
-        return Response(shipments_shown([shipment], self.request.user)[0], status=code)  # type: ignore[arg-type]
+        return Response(shipments_shown(Shipment.objects.filter(pk=shipment.pk), self.request.user)[0], status=code)  # type: ignore[arg-type]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import QuerySet
@@ -181,28 +181,29 @@ class ShipmentShown(serializers.ModelSerializer[Shipment]):
         )
 
 
-def shipments_shown(shipments: Iterable[Shipment], user: User) -> list[dict[str, Any]]:
-    """Return parcels as they are shown, in two queries besides their own."""
-    parcels = list(shipments)
+def shipments_shown(shipments: QuerySet[Shipment] | Sequence[dict[str, Any]], user: User) -> list[dict[str, Any]]:
+    """Return parcels as they are shown, with what is in them, in three queries."""
+    parcels = list(shipment_rows(shipments) if isinstance(shipments, QuerySet) else shipments)
+    below = {"shipment__in": [parcel["id"] for parcel in parcels]}
+    serials: dict[int, list[str]] = defaultdict(list)
+    known = ShipmentLine.objects.filter(**below, serials__isnull=False)
+    for line_id, number in known.order_by("-serials__id").values_list("id", "serials__serial_number"):
+        serials[line_id].append(number)
     lines: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    rows = ShipmentLine.objects.filter(shipment__in=parcels).order_by("id").prefetch_related("serials")
-    for row in rows:
-        lines[row.shipment_id].append(
-            {
-                "sales_order_line_id": row.sales_order_line_id,
-                "quantity": row.quantity,
-                "serials": [serial.serial_number for serial in row.serials.all()],
-            }
-        )
-    plain = [name for name in ShipmentShown.Meta.fields if name not in ("lines", "available_actions")]
-    return [
-        {
-            **{name: getattr(parcel, name) for name in plain},
-            "lines": lines[parcel.pk],
-            "available_actions": [step.name for step in SHIPMENT.available(parcel, user)],
-        }
-        for parcel in parcels
-    ]
+    rows = ShipmentLine.objects.filter(**below).order_by("id")
+    for row in rows.values("id", "shipment_id", "sales_order_line_id", "quantity"):
+        row["serials"] = serials[row.pop("id")]
+        lines[row.pop("shipment_id")].append(row)
+    for parcel in parcels:
+        parcel["lines"] = lines[parcel["id"]]
+        steps = SHIPMENT.legal(parcel["status"])
+        parcel["available_actions"] = [s.name for s in steps if s.permission and user.has_perm(s.permission)]
+    return parcels
+
+
+def shipment_rows(shipments: QuerySet[Shipment]) -> QuerySet[Shipment, dict[str, Any]]:
+    """Return what ``shipments_shown`` needs of each parcel."""
+    return shipments.values(*(name for name in ShipmentShown.Meta.fields if name not in ("lines", "available_actions")))
 
 
 class InvoiceLineShown(serializers.ModelSerializer[InvoiceLine]):
