@@ -9,7 +9,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any
 
-from django.db import models
+from django.db import connection, models
 from django.utils import timezone
 
 #: How many different parents rows refer to, so that a query per row would be seen as one.
@@ -119,11 +119,10 @@ def _value(model: type[models.Model], field: Any, number: int, together: bool) -
 
 
 def _chosen(model: type[models.Model], field: Any, number: int) -> Any:
-    """Return the status a row is in: every kind in turn, save where a constraint asks for it."""
-    conditions = [str(getattr(constraint, "condition", "")) for constraint in model._meta.constraints]
-    if any(field.name in condition for condition in conditions):
-        return field.get_default() or field.flatchoices[0][0]
-    return field.flatchoices[number % len(field.flatchoices)][0]
+    """Return the status a row is in: every kind in turn, save those that a constraint makes exclusive."""
+    conditions = " ".join(str(getattr(constraint, "condition", "")) for constraint in model._meta.constraints)
+    free = [value for value, _ in field.flatchoices if repr(str(value)) not in conditions]
+    return free[number % len(free)]
 
 
 def _distinct(field: Any, number: int) -> Any:
@@ -131,4 +130,42 @@ def _distinct(field: Any, number: int) -> Any:
         return number + 1
     if isinstance(field, models.EmailField):
         return f"row{number}@example.com"
-    return f"row {number}" if not field.unique else f"row-{number}"
+    return f"row-{number}"[: None if field.unique else field.max_length]
+
+
+def multiply(model: type[models.Model], count: int, *, spread: str = "") -> None:
+    """Bring a filled table to about ``count`` rows by copying them inside the database; PostgreSQL only.
+
+    Copies refer to the rows that the first ones refer to; the key named by ``spread`` refers to each row of its table
+    in turn, for a table that was multiplied before.
+    """
+    quote = connection.ops.quote_name
+    table, key = quote(model._meta.db_table), quote(model._meta.pk.column)  # type: ignore[union-attr]
+    have = model._base_manager.count()
+    distinct = {name for fields in _unique_sets(model) for name in fields}
+    columns, values = [], []
+    for field in model._meta.local_concrete_fields:
+        if field.generated or isinstance(field, models.AutoField):
+            continue
+        column = value = quote(field.column)
+        if field.name == spread:
+            parents = field.remote_field.model._base_manager.aggregate(first=models.Min("pk"), all=models.Count("pk"))
+            value = f"{parents['first']} + ((copy - 1) * {have} + {key}) % {parents['all']}"
+        elif isinstance(field, models.UUIDField):
+            value = "gen_random_uuid()"
+        elif field.name in distinct and isinstance(field, models.CharField) and not field.choices:
+            value = f"'copy-' || copy || '-' || {key}"
+        elif field.name in distinct and isinstance(field, models.IntegerField):
+            value = f"{column} + copy * {have}"
+        columns.append(column)
+        values.append(value)
+    with connection.cursor() as cursor:
+        # The copies' keys are right because the first ones' are; to look each of them up takes most of the time.
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute(
+            f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(values)} "  # noqa: S608
+            f"FROM {table} CROSS JOIN generate_series(1, %s) AS copy",
+            [count // have - 1],
+        )
+        cursor.execute("SET session_replication_role = origin")
+        cursor.execute(f"VACUUM ANALYZE {table}")

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.test import Client, override_settings
+from rest_framework_simplejwt.tokens import AccessToken
 
 from blb3d.accounts.models import User
 from blb3d.bench import data, floor
@@ -24,6 +25,7 @@ from sales import services as sales
 from sales.models import Customer, SalesOrder
 from sales.services import LineDraft, OrderDraft
 
+_WEB: dict[str, Any] = {"ALLOWED_HOSTS": ["testserver"], "RATE_LIMIT_DEFAULT": "1000000/min"}
 SECRET = "00112233445566778899aabbccddeeff"  # noqa: S105  (of a bench's database)
 WEBHOOK = "/api/v1/webhooks/squarespace/order-created"
 
@@ -80,7 +82,7 @@ def _client(**changed: Any) -> Client:
 def run() -> Report:
     """Measure the webhook and the order against raw SQL, count statements, and prove that a replay writes nothing."""
     report = Report("intake")
-    with override_settings(SQUARESPACE_WEBHOOK_SECRET=SECRET, OUTBOX_NUDGE=False, ALLOWED_HOSTS=["testserver"]):
+    with override_settings(SQUARESPACE_WEBHOOK_SECRET=SECRET, OUTBOX_NUDGE=False, **_WEB):
         ours, bare = _client(), _client(MIDDLEWARE=["blb3d.bench.floor.use_floor_urls"])
         _webhook(report, ours, bare)
         shop = Shop()
@@ -138,14 +140,14 @@ def _order(report: Report, shop: Shop) -> None:
 
 def _post(report: Report, shop: Shop, ours: Client, bare: Client) -> None:
     staff = get_user_model().objects.create_superuser("bench@staff.example", "a-password-for-a-bench")
-    ours.force_login(staff, backend="django.contrib.auth.backends.ModelBackend")
+    token = {"Authorization": f"Bearer {AccessToken.for_user(staff)}"}
     body = {
         "customer_id": shop.customer.pk,
         "lines": [{"product_id": p.pk, "quantity": 2, "unit_price": "19.90"} for p in shop.products[:3]],
     }
 
     def post(client: Client, address: str) -> None:
-        answer = client.post(address, json.dumps(body), content_type="application/json")
+        answer = client.post(address, json.dumps(body), content_type="application/json", headers=token)
         if answer.status_code != 201:
             raise AssertionError(answer.content)
 
