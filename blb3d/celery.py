@@ -8,8 +8,11 @@ from typing import Any
 from celery import Celery
 from celery.signals import before_task_publish, setup_logging, task_postrun, task_prerun, worker_init
 
+from blb3d.core import folder_broker
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "blb3d.settings")
 
+folder_broker.register()
 app = Celery("blb3d")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

@@ -112,9 +112,9 @@ if VALUES["REDIS_URL"]:
 else:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "django_cache"}}
 
-CELERY_BROKER_URL = VALUES["CELERY_BROKER_URL"] or "filesystem://"
+CELERY_BROKER_URL = VALUES["CELERY_BROKER_URL"] or "folder://"
 BROKER_DIR = VAR_DIR / "broker"
-if CELERY_BROKER_URL == "filesystem://":
+if CELERY_BROKER_URL == "folder://":
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": str(BROKER_DIR / "queue"),
         "data_folder_out": str(BROKER_DIR / "queue"),
