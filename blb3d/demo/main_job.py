@@ -166,16 +166,15 @@ class MainJob:
     def produce(self) -> None:
         """Printers print, a person clears plates (one part of the first is scrap) until every part is good."""
         ids = {row["id"] for order in self.orders for row in self.production_orders(order)}
-        scrapped = False
 
         def step() -> bool:
-            nonlocal scrapped
+            custom = {row["id"]: row["quantity_scrapped"] for row in self.production_orders(self.orders[0])}
             for job in self.staff.rows("/api/v1/print-jobs", needs_clearing="true"):
                 counts = []
                 for part in job["parts"]:
-                    scrap = 1 if job["status"] == "finished" and not scrapped else 0
+                    # One part of the custom order is scrap: always the same, whichever job ends first.
+                    scrap = 1 if custom.get(part["production_order_id"]) == 0 and job["status"] == "finished" else 0
                     good = part["planned"] - scrap if job["status"] == "finished" else 0
-                    scrapped = scrapped or bool(scrap)
                     counts.append(
                         {
                             "production_order_id": part["production_order_id"],
