@@ -118,6 +118,7 @@ def traces() -> dict[str, Any]:
     }
 
 
+@pytest.mark.timeout(600)
 def test_a_stranger_finds_nothing_and_changes_nothing_at_any_address(shop: Shop, settings: Any) -> None:
     settings.SLICER_BACKEND = "blb3d.tests.farm_play.ThriftySlicer"
     start_over(shop)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from decimal import Decimal
 
 import pytest
@@ -17,6 +16,7 @@ from blb3d.accounts.tests.factories import UserFactory as LoginFactory
 from blb3d.core import outbox
 from quotes import services as quotes
 from quotes.models import FileUploadLog, Quote
+from quotes.tests.answers import put_down
 from quotes.tests.factories import bracket, member, quoted, request, stranger, system_actor
 from sales.models import CustomerAddress, CustomerUser, Payment, SalesOrder
 from sales.tests.factories import ADDRESS as HARBOUR
@@ -115,7 +115,7 @@ def test_another_guest_finds_nothing(client):
     for path in (page("quote-detail", quote.pk), page("quote-configure", quote.pk),
                  page("quote-file", quote.pk, quote.files.get().pk)):  # fmt: skip
         assert Client().get(path).status_code == 404
-        with closing(client.get(path)) as answer:
+        with put_down(client.get(path)) as answer:
             assert answer.status_code in {200, 302}
 
 
@@ -316,7 +316,7 @@ def test_files_are_saved_never_shown_and_pictures_are_ours():
     assert b"".join(answer.streaming_content) == bracket().content
     assert answer["Content-Disposition"] == 'attachment; filename="bracket.3mf"'
     assert (answer["Content-Type"], answer["X-Content-Type-Options"]) == ("application/octet-stream", "nosniff")
-    with closing(client.get(page("quote-file-preview", quote.pk, row.pk))) as picture:
+    with put_down(client.get(page("quote-file-preview", quote.pk, row.pk))) as picture:
         assert picture["Content-Type"] == "image/png"
 
 

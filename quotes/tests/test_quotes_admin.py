@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -11,6 +9,7 @@ from django.urls import reverse
 from blb3d.accounts.models import User
 from quotes import services as quotes
 from quotes.models import Quote
+from quotes.tests.answers import put_down
 from quotes.tests.factories import bracket, cube, member, quoted
 from sales.models import SalesOrder
 from sales.tests.factories import staff
@@ -109,7 +108,7 @@ def test_files_are_saved_by_who_may_and_nobody_else(client):
     answer = client.get(doors[0])
     assert b"".join(answer.streaming_content) == bracket().content
     assert answer["Content-Disposition"].startswith("attachment")
-    with closing(client.get(doors[1])) as picture:
+    with put_down(client.get(doors[1])) as picture:
         assert picture["Content-Type"] == "image/png"
     for other, status in (
         (Client(), 302),
@@ -117,7 +116,7 @@ def test_files_are_saved_by_who_may_and_nobody_else(client):
         (logged_in(staff("quotes.view_quote")), 403),
     ):
         assert [other.get(door).status_code for door in doors] == [status, status]
-    with closing(logged_in(staff("quotes.view_quotefile")).get(doors[0])) as answer:
+    with put_down(logged_in(staff("quotes.view_quotefile")).get(doors[0])) as answer:
         assert answer.status_code == 200
 
 
