@@ -70,6 +70,10 @@ class WorkItem(models.Model):
     @contextmanager
     def kept(self) -> Iterator[None]:
         """Renew the claim while the block runs, for calls to partners that may take minutes."""
+        if connection.in_atomic_block:
+            # Nobody else sees this claim yet, and its lock would hold the renewal until we have waited for it.
+            yield
+            return
         done = threading.Event()
 
         def renew() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -144,6 +145,16 @@ def test_a_claimed_delivery_is_not_run_by_another_worker_until_its_lease_ends() 
     assert calls == []
     make_due()
     assert drain() == 1
+
+
+def test_a_claim_is_renewed_by_a_thread_unless_a_transaction_hides_it(transactional_db: None) -> None:
+    say("test.inside", 1)
+    outbox.relay()
+    delivery = EventDelivery.objects.get()
+    with delivery.kept():
+        assert f"lease-{delivery.pk}" in {thread.name for thread in threading.enumerate()}
+    with transaction.atomic(), delivery.kept():
+        assert f"lease-{delivery.pk}" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_facts_of_one_document_arrive_in_order_and_others_are_not_held_up() -> None:
