@@ -150,7 +150,7 @@ def multiply(model: type[models.Model], count: int, *, spread: str = "") -> None
         column = value = quote(field.column)
         if field.name == spread:
             parents = field.remote_field.model._base_manager.aggregate(first=models.Min("pk"), all=models.Count("pk"))
-            value = f"{parents['first']} + ((copy - 1) * {have} + {key}) % {parents['all']}"
+            value = f"{parents['first']} + mod((copy - 1) * {have} + {key}, {parents['all']})"
         elif isinstance(field, models.UUIDField):
             value = "gen_random_uuid()"
         elif field.name in distinct and isinstance(field, models.CharField) and not field.choices:

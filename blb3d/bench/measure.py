@@ -20,7 +20,7 @@ from django.db import connection
 #: Bookkeeping of transactions, not work of ours.
 _NOT_COUNTED = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "SET ")
 
-ROUNDS = 7
+ROUNDS = 15
 
 
 @dataclass

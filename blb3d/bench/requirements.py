@@ -71,7 +71,7 @@ def run() -> Report:
         connection.cursor().execute("ANALYZE")
         if _ours() != _owner():
             raise AssertionError("the requirements and the owner's SQL differ")
-        subject, floor = interleaved(_ours, _owner)
+        subject, floor = interleaved(_ours, _owner, rounds=31)
         report.timing(f"{count} orders", subject)
         report.timing(f"{count} orders, the owner's SQL", floor)
         with counting() as counter:

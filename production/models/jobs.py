@@ -74,6 +74,7 @@ class PrintJob(Document):
             models.Index(fields=["status", "-priority", "id"], name="print_jobs_queue_idx"),
             models.Index(fields=["bambu_job_id"], name="print_jobs_bambu_idx"),
             models.Index(fields=["printer", "status"], name="print_jobs_printer_idx"),
+            models.Index(fields=["printer", "cleared_at"], name="print_jobs_plate_idx"),
         ]
         constraints = [
             # One claim per printer, held by the database: two dispatchers cannot both send.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from django.db.models import Prefetch, QuerySet, Value
+from django.db.models import Prefetch, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -98,7 +98,8 @@ def load_fleet(*, printer_ids: Iterable[int] | None = None, at: datetime.datetim
     slots = PrinterSlot.objects.select_related("material", "spool").order_by("tray")
     fleet = Fleet(list(printers.prefetch_related(Prefetch("slots", slots))))
     known = [printer.pk for printer in fleet.printers]
-    on_plate = PrintJob.objects.filter(printer__in=known, cleared_at__isnull=True).order_by("id")
+    may_lie = Q(status__in=PrintJob.ACTIVE) | Q(started_at__isnull=False)
+    on_plate = PrintJob.objects.filter(may_lie, printer__in=known, cleared_at__isnull=True).order_by("id")
     for job in on_plate:
         held = fleet.holders.get(job.printer_id)
         if job.occupies_plate and (held is None or held.status not in PrintJob.ACTIVE):

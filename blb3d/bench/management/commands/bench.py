@@ -48,7 +48,8 @@ class Command(BaseCommand):
         # A pool would keep connections to the database that is dropped at the end.
         connection.settings_dict["OPTIONS"].pop("pool", None)
         connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
-        self.stdout.write(self._machine())
+        machine = self._machine()
+        self.stdout.write(machine)
         reports: list[Report] = []
         try:
             for run in [
@@ -66,7 +67,7 @@ class Command(BaseCommand):
             connection.creation.destroy_test_db(name, verbosity=0)
         if options["json"]:
             figures = {r.name: {**r.figures, "judgements": [str(j) for j in r.judgements]} for r in reports}
-            options["json"].write_text(json.dumps({"machine": self._machine(), "benches": figures}, indent=1))
+            options["json"].write_text(json.dumps({"machine": machine, "benches": figures}, indent=1))
         if not all(report.holds for report in reports):
             raise CommandError("A target was missed.")
 
