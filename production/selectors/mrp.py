@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -30,24 +31,24 @@ class Requirement:
 
 
 def material_requirements(*, include_all: bool = False) -> list[Requirement]:
-    """Return what draft, confirmed and queued production orders need and lack, by SKU, in three queries.
+    """Return what draft, confirmed and queued production orders need and lack, by SKU, in two queries.
 
     Demand is what is still owed (ordered less good) by the product's active bill of materials, one level. What is
     available is on hand in usable lots less what is reserved for others than these orders, so that a reservation made
     for this very demand is not counted against it. Only shortages, unless ``include_all``.
     """
-    required = list(_required().all())
-    free, own = dict(_free().all()), dict(_reserved_for_these().all())
+    there: dict[int, Decimal] = defaultdict(Decimal)
+    for product_id, quantity in _available().all():
+        there[product_id] += quantity
     rows = []
-    for product_id, sku, name, total in required:
-        total = round_quantity(total)
-        available = round_quantity(free.get(product_id, ZERO) + own.get(product_id, ZERO))
+    for product_id, sku, name, total in _required().all():
+        total, available = round_quantity(total), round_quantity(there[product_id])
         if include_all or total > available:
             rows.append(Requirement(product_id, sku, name, total, available, max(total - available, ZERO)))
     return rows
 
 
-# The three query sets never change, and to build one costs more than to run it on a small shop: they are built once
+# The query sets never change, and to build one costs more than to run it on a small shop: they are built once
 # and copied for each use.
 
 
@@ -75,15 +76,13 @@ def _usable(prefix: str) -> Q:
 
 
 @cache
-def _free() -> QuerySet[Inventory, tuple[int, Decimal]]:
-    rows = Inventory.objects.filter(_usable("")).order_by().values_list("product_id")
-    return rows.annotate(free=Sum(F("on_hand_quantity") - F("allocated_quantity"), output_field=_QUANTITY))
-
-
-@cache
-def _reserved_for_these() -> QuerySet[Reservation, tuple[int, Decimal]]:
+def _available() -> QuerySet[Inventory, tuple[int, Decimal]]:
+    """Return what is free of each product, and again what is reserved for these very orders."""
+    balances = Inventory.objects.filter(_usable("")).order_by().values_list("product_id")
+    free = balances.annotate(there=Sum(F("on_hand_quantity") - F("allocated_quantity"), output_field=_QUANTITY))
     orders = ProductionOrder.objects.filter(status__in=ProductionOrder.REQUIRING).values("pk")
     rows = Reservation.objects.filter(
         _usable("balance__"), reference_type=Reference.PRODUCTION_ORDER, reference_id__in=orders
     )
-    return rows.order_by().values_list("balance__product_id").annotate(reserved=Sum("quantity"))
+    own = rows.order_by().values_list("balance__product_id").annotate(there=Sum("quantity"))
+    return free.union(own, all=True)

@@ -142,7 +142,7 @@ def test_lots_in_quarantine_are_not_available() -> None:
     assert (row.available_kg, row.shortage_kg) == (Decimal("0.2"), Decimal("0.6"))
 
 
-def test_it_costs_three_queries_for_five_orders_and_for_fifty() -> None:
+def test_it_costs_two_queries_for_five_orders_and_for_fifty() -> None:
     stock(black_pla(), "1")
     product: Product = printable()
 
@@ -152,6 +152,6 @@ def test_it_costs_three_queries_for_five_orders_and_for_fifty() -> None:
         return len(queries)
 
     production.plan_production_orders([production.PlanRequest(product, 1)] * 5, actor=system_actor())
-    assert cost() == 3
+    assert cost() == 2
     production.plan_production_orders([production.PlanRequest(product, 1)] * 45, actor=system_actor())
-    assert cost() == 3
+    assert cost() == 2
