@@ -10,9 +10,10 @@ MANAGE := $(BIN)/python manage.py
 RUN := .venv/.run-installed
 DEV := .venv/.dev-installed
 KILLS ?= 50
+SOAK_ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: help demo smoke test test-services lint fix bench kill-test pictures schema schema-check docs pages-check migrations clean
+.PHONY: help demo smoke test test-services lint fix bench kill-test soak soak-small pictures viewer schema schema-check docs pages-check migrations clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -60,8 +61,17 @@ bench: $(RUN) ## measure: NAME=lists; fails when a target is missed
 kill-test: $(RUN) ## kill processes at random during the smoke run: KILLS=50
 	$(MANAGE) kill_test --kills $(KILLS)
 
+soak: $(RUN) ## 50 simulated printers, 2,000 jobs, everything killed now and then: SOAK_ARGS="--seed 7"
+	$(MANAGE) soak $(SOAK_ARGS)
+
+soak-small: $(RUN) ## the same with 8 printers, 60 jobs and 3 kills
+	$(MANAGE) soak --printers 8 --jobs 60 --kills 3 --longest 5 --asked 0.05 $(SOAK_ARGS)
+
 pictures: $(DEV) ## take the screenshots of docs/
 	$(MANAGE) pictures
+
+viewer: ## bundle three.js for the portal's 3D view anew; needs npm, see docs/development.md
+	cd blb3d/core/browser && npm ci && npm run viewer
 
 schema: $(DEV) ## write docs/openapi.yaml
 	$(MANAGE) spectacular --api-version v1 --validate --fail-on-warn --file docs/openapi.yaml

@@ -7,6 +7,7 @@ from `.env`, then from the default. A secret may also come from a file: `SECRET_
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -90,6 +91,30 @@ def _dotted_list(raw: str) -> list[str]:
     return [_dotted(item) for item in _list(raw)]
 
 
+#: As ``date.weekday`` counts.
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def _weekdays(raw: str) -> list[int]:
+    names = _list(raw.lower())
+    if not names or not set(names) <= set(_WEEKDAYS):
+        raise ValueError("must be days such as mon,tue,wed")
+    return sorted({_WEEKDAYS.index(name) for name in names})
+
+
+def _dates(raw: str) -> list[datetime.date]:
+    try:
+        return [datetime.date.fromisoformat(item) for item in _list(raw)]
+    except ValueError:
+        raise ValueError("must be dates such as 2026-12-25") from None
+
+
+def _time(raw: str) -> datetime.time:
+    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", raw):
+        raise ValueError("must be a time of day such as 08:30")
+    return datetime.time.fromisoformat(raw)
+
+
 KINDS: Mapping[str, Callable[[str], Any]] = {
     "text": _text,
     "bool": _bool,
@@ -101,6 +126,9 @@ KINDS: Mapping[str, Callable[[str], Any]] = {
     "rate": _rate,
     "dotted path": _dotted,
     "dotted paths": _dotted_list,
+    "weekdays": _weekdays,
+    "dates": _dates,
+    "time": _time,
 }
 
 S = Setting
@@ -243,7 +271,7 @@ GROUPS: tuple[Group, ...] = (
             S("LOGIN_COOLOFF_MINUTES", "int", "15", "How long that lock lasts.", minimum=1),
             S("PASSWORD_RESET_HOURS", "int", "3", "How long a reset or verification link is good.", minimum=1),
             S("RATE_LIMIT_AUTH", "rate", "10/min", "Log-in, registration and password calls, per address."),
-            S("RATE_LIMIT_QUOTES", "rate", "10/min", "Quotes made, per user and per address."),
+            S("RATE_LIMIT_QUOTES", "rate", "10/min", "Quotes made and words about them, per user and per address."),
             S("RATE_LIMIT_DEFAULT", "rate", "600/min", "Every other API call, per user or address."),
         ),
     ),
@@ -282,8 +310,39 @@ GROUPS: tuple[Group, ...] = (
                 minimum=0,
             ),
             S("QUOTE_VALID_DAYS", "int", "30", "How long a price is held.", minimum=1),
+            S(
+                "QUOTE_REMINDER_DAYS",
+                "int",
+                "5",
+                "So long before its end a customer is reminded of a price.",
+                minimum=1,
+            ),
+            S("FARM_WORKING_DAYS", "weekdays", "mon,tue,wed,thu,fri", "Days on which people are at the farm."),
+            S("FARM_CLOSED_ON", "dates", "", "Days on which nobody is: 2026-12-25,2027-01-01."),
+            S(
+                "FARM_SHIFT_STARTS",
+                "time",
+                "08:00",
+                "From then people clear plates and change filament, on working days; shifts in the console replace it.",
+            ),
+            S("FARM_SHIFT_ENDS", "time", "18:00", "Until then; the same as the start: day and night."),
+            S(
+                "FARM_HANDLING_DAYS",
+                "int",
+                "1",
+                "Working days from the last print to the shipment: counting, inspection, packing.",
+                minimum=0,
+            ),
+            S(
+                "QUOTE_TERMS",
+                "text",
+                "The price holds until the day above, for the files as they were sent. "
+                "Printing starts when the order is paid or confirmed; the day of shipment counts from then.",
+                "The small print of a quote's PDF.",
+            ),
             S("ENABLE_MULTI_COLOR", "bool", "true", "Off: one filament per quote."),
             S("ENABLE_AUTO_ROUTING", "bool", "true", "Off: dispatch only suggests a printer, a person starts the job."),
+            S("COMBINE_PLATES", "bool", "true", "Partly filled plates of several orders are printed as one."),
             S("PORTAL_GUEST_QUOTES", "bool", "true", "A visitor sees a price before registering."),
         ),
     ),
@@ -311,15 +370,50 @@ GROUPS: tuple[Group, ...] = (
                 "Files of a quote up to this size together, in MB, are priced at once; larger ones by a worker.",
                 minimum=0,
             ),
-            S("ALLOWED_FILE_EXTENSIONS", "list", ".3mf,.stl,.step", "Model files taken for a quote."),
+            S("ALLOWED_FILE_EXTENSIONS", "list", ".3mf,.stl,.step,.stp,.gcode", "Model files taken for a quote."),
+            S("QUOTE_PARSE_ISOLATED", "bool", "true", "Customers' files are read in processes of their own."),
+            S("QUOTE_PARSE_MAX_SECONDS", "int", "30", "Reading one file may take so long.", minimum=1),
+            S("QUOTE_PARSE_MAX_MB", "int", "1024", "Reading one file may take so much memory, in MB.", minimum=64),
+            S("QUOTE_PARSE_PROCESSES", "int", "2", "Files that one web or worker process reads at a time.", minimum=1),
+            S(
+                "SCANNER_BACKEND",
+                "dotted path",
+                "quotes.scanners.NoScanner",
+                "Looks for viruses in uploads; integrations.scanners.clamd.ClamdScanner asks the daemon of ClamAV.",
+            ),
+            S(
+                "CLAMD_URL",
+                "text",
+                "tcp://localhost:3310",
+                "Where clamd listens: tcp://host:port or unix:///run/clamav/clamd.ctl.",
+            ),
+            S("SCANNER_TIMEOUT_SECONDS", "int", "20", "A scanner silent for longer holds the file back.", minimum=1),
             S(
                 "STORAGE_BACKEND",
                 "dotted path",
                 "django.core.files.storage.FileSystemStorage",
-                "Primary storage; storages.backends.gcloud.GoogleCloudStorage keeps files in GCS_BUCKET_NAME.",
+                "Primary storage; storages.backends.gcloud.GoogleCloudStorage keeps files in GCS_BUCKET_NAME, "
+                "storages.backends.s3.S3Storage in AWS_STORAGE_BUCKET_NAME.",
             ),
-            S("GCS_ENABLED", "bool", "false", "A backup copy of uploads in a bucket. Not built yet: true is refused."),
-            S("GCS_BUCKET_NAME", "text", "", "The bucket of STORAGE_BACKEND when it is Google's."),
+            S(
+                "SIGNED_LINK_SECONDS",
+                "int",
+                "60",
+                "Life of the signed link that a download from cloud storage leads to.",
+                minimum=5,
+            ),
+            S(
+                "GCS_ENABLED",
+                "bool",
+                "false",
+                "A worker copies customers' files into GCS_BUCKET_NAME as a backup.",
+            ),
+            S("GCS_BUCKET_NAME", "text", "", "The bucket of GCS_ENABLED, or of STORAGE_BACKEND when it is Google's."),
+            S("AWS_STORAGE_BUCKET_NAME", "text", "", "The bucket of STORAGE_BACKEND when it is S3."),
+            S("AWS_S3_REGION_NAME", "text", "", "Its region."),
+            S("AWS_S3_ENDPOINT_URL", "url", "", "Its address where it is not Amazon's, such as MinIO's."),
+            S("AWS_ACCESS_KEY_ID", "text", "", "Its key. Empty: as boto3 finds one, such as the machine's role."),
+            S("AWS_SECRET_ACCESS_KEY", "text", "", "The key's secret.", secret=True),
         ),
     ),
     Group(
@@ -331,6 +425,7 @@ GROUPS: tuple[Group, ...] = (
             S("SMTP_PASSWORD", "text", "", "Its password.", secret=True),
             S("SMTP_USE_TLS", "bool", "true", "STARTTLS."),
             S("ADMIN_EMAIL", "text", "orders@blb3dprinting.com", "Sender of mails and receiver of alarms."),
+            S("SALES_EMAIL", "text", "", "Who is told of quotes to review and of answers to them. Empty: ADMIN_EMAIL."),
         ),
     ),
     Group(
@@ -362,19 +457,56 @@ GROUPS: tuple[Group, ...] = (
                 "Price a model's grams and minutes; the first that can, does.",
             ),
             S(
+                "ESTIMATE_LEARNING",
+                "bool",
+                "true",
+                "Correct estimates by what finished prints took. Off: prints are recorded, nothing is applied.",
+            ),
+            S(
+                "ESTIMATE_LEARNING_MIN_SAMPLE",
+                "int",
+                "8",
+                "From so many prints of a method and material on, estimates are corrected.",
+                minimum=2,
+            ),
+            S(
+                "ESTIMATE_LEARNING_BOUND",
+                "decimal",
+                "0.5",
+                "A correction changes an estimate by at most this share of it: 0.5 is from half to one and a half.",
+                minimum=0,
+            ),
+            S("PRUSASLICER_PATH", "text", "prusa-slicer", "PrusaSlicer on the command line: its name or its path."),
+            S("SLICER_TIMEOUT_SECONDS", "int", "240", "A slicer that takes longer for one plate is ended.", minimum=1),
+            S("SLICER_MEMORY_MB", "int", "4096", "A slicer that needs more memory for one plate is ended.", minimum=64),
+            S("SLICER_PROCESSES", "int", "1", "Plates that are sliced at the same time.", minimum=1),
+            S(
                 "BAMBU_CLI_PATH",
                 "path",
                 "C:/BambuStudio/bambu-studio-console.exe",
-                "Bambu Studio or Orca on the command line. Not read yet.",
+                "Bambu Studio or Orca on the command line, for "
+                "SLICER_BACKEND=integrations.slicers.bambu_cli.BambuStudio.",
+            ),
+            S(
+                "BAMBU_PROFILES_DIR",
+                "path",
+                "",
+                "Folder of that program's own presets, with machine, process and filament in it. Empty: beside it.",
+            ),
+            S(
+                "BAMBU_PRESETS_DIR",
+                "path",
+                "",
+                "Folder with presets of your own (machine, process, filament): a file there goes before ours.",
             ),
             S(
                 "BAMBU_SUITE_API_URL",
                 "url",
                 "http://localhost:8001",
-                "Bambu Print Suite. Not read yet.",
+                "Bambu Print Suite, for ESTIMATORS with integrations.suite.estimator.SuiteEstimator.",
                 aliases=("ML_DASHBOARD_URL",),
             ),
-            S("BAMBU_SUITE_API_KEY", "text", "", "Its key. Not read yet.", secret=True),
+            S("BAMBU_SUITE_API_KEY", "text", "", "Its key.", secret=True),
             S(
                 "MQTT_HOST",
                 "text",
@@ -383,6 +515,8 @@ GROUPS: tuple[Group, ...] = (
             ),
             S("MQTT_PORT", "int", "8883", "Broker port; the demo's plain broker uses another.", minimum=1),
             S("MQTT_TLS", "bool", "true", "Speak TLS to the broker."),
+            S("MQTT_USERNAME", "text", "", "Log-in at the one broker of MQTT_HOST; printers have access codes."),
+            S("MQTT_PASSWORD", "text", "", "Password at the one broker.", secret=True),
             S(
                 "MQTT_CA_FILE",
                 "path",
@@ -411,7 +545,52 @@ GROUPS: tuple[Group, ...] = (
                 "How long a printer may take to begin a job it was sent.",
                 minimum=1,
             ),
+            S("NOTICE_PRIVATE_URLS", "bool", "false", "Let webhooks of notices go to addresses of your own network."),
             S("DISPATCH_MAX_ATTEMPTS", "int", "3", "Starts of one job before a person must look.", minimum=1),
+            S(
+                "PRINTER_SAMPLE_SECONDS",
+                "int",
+                "60",
+                "How often a printing printer's temperatures and progress are kept as history; 0: never.",
+                minimum=0,
+            ),
+            S(
+                "PRINTER_SAMPLE_IDLE_SECONDS",
+                "int",
+                "900",
+                "The same for a printer that does not print; 0: never.",
+                minimum=0,
+            ),
+            S("PRINTER_SAMPLE_DAYS", "int", "30", "How long that history is kept.", minimum=1),
+            S("PRINTER_EVENT_DAYS", "int", "0", "How long events of printers are kept; 0: for good.", minimum=0),
+            S(
+                "PRINTER_SNAPSHOT_COMMAND",
+                "text",
+                "",
+                "Program that writes a picture of a printer to its output when a job ends; {serial} and {host} are "
+                "filled in. A printer's own picture address goes first.",
+            ),
+            S("PRINTER_SNAPSHOT_SECONDS", "int", "10", "How long a picture may take.", minimum=1),
+            S(
+                "SPOOL_RESERVE_GRAMS",
+                "decimal",
+                "10",
+                "What must stay on a spool after a job: below that, a job is warned of.",
+                minimum=0,
+            ),
+            S(
+                "SPOOL_SHORT_BLOCKS",
+                "bool",
+                "false",
+                "Send no job by itself to a printer whose spools do not hold enough for it.",
+            ),
+            S(
+                "SPOOL_NOTICE_PERCENT",
+                "int",
+                "15",
+                "A spool whose tag tells a remainder so many percent away from the books is pointed out.",
+                minimum=1,
+            ),
         ),
     ),
     Group(

@@ -9,6 +9,7 @@ from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from blb3d import env
 from blb3d.core.logging import logging_config
 from blb3d.databases import database_config
+from blb3d.file_storages import backup_config, storage_config
 from blb3d.openapi import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
 from blb3d.unfold import UNFOLD as UNFOLD
 
@@ -108,9 +109,23 @@ DATABASES = {
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 if VALUES["REDIS_URL"]:
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": VALUES["REDIS_URL"]}}
+    _redis = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": VALUES["REDIS_URL"]}
+    CACHES = {"default": _redis, "readings": _redis}
 else:
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "django_cache"}}
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+            "LOCATION": "django_cache",
+            # Estimates must not crowd out the counters of the rate limits.
+            "OPTIONS": {"MAX_ENTRIES": 10_000},
+        },
+        # What was read from customers' files, pictures and meshes included: megabytes, which no table should hold.
+        "readings": {
+            "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+            "LOCATION": VAR_DIR / "readings",
+            "OPTIONS": {"MAX_ENTRIES": 200},
+        },
+    }
 
 CELERY_BROKER_URL = VALUES["CELERY_BROKER_URL"] or "folder://"
 BROKER_DIR = VAR_DIR / "broker"
@@ -146,11 +161,21 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "schedule": 5.0,
         "options": {"expires": 5},
     },
+    "repair-schedule": {"task": "production.tasks.repair_schedule", "schedule": 5.0, "options": {"expires": 5}},
+    "plan-schedule": {"task": "production.tasks.plan_schedule", "schedule": 300.0, "options": {"expires": 300}},
+    "slice-plates": {"task": "integrations.tasks.slice_plates", "schedule": 5.0, "options": {"expires": 5}},
     "work-inbox": {"task": "blb3d.core.tasks.work_inbox", "schedule": 5.0, "options": {"expires": 5}},
     "poll-squarespace": {
         "task": "integrations.tasks.poll_squarespace",
         "schedule": 600.0,
         "options": {"expires": 600},
+    },
+    "look-around": {"task": "integrations.tasks.look_around", "schedule": 60.0, "options": {"expires": 60}},
+    "send-notices": {"task": "integrations.tasks.send_notices", "schedule": 10.0, "options": {"expires": 10}},
+    "serve-print-suite": {
+        "task": "integrations.tasks.serve_print_suite",
+        "schedule": 10.0,
+        "options": {"expires": 10},
     },
     "settle-payments": {"task": "sales.tasks.settle_payments", "schedule": 30.0, "options": {"expires": 30}},
     "complete-orders": {
@@ -159,7 +184,16 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "options": {"expires": 3600},
     },
     "expire-quotes": {"task": "quotes.tasks.expire_quotes", "schedule": 3600.0, "options": {"expires": 3600}},
+    "renew-promises": {"task": "quotes.tasks.renew_promises", "schedule": 21600.0, "options": {"expires": 21600}},
+    "remind-quotes": {"task": "quotes.tasks.remind_quotes", "schedule": 3600.0, "options": {"expires": 3600}},
+    "rescan-held-files": {"task": "quotes.tasks.rescan_held_files", "schedule": 60.0, "options": {"expires": 60}},
+    "learn-from-prints": {"task": "quotes.tasks.learn_from_prints", "schedule": 3600.0, "options": {"expires": 3600}},
     "expire-lots": {"task": "inventory.tasks.expire_lots", "schedule": 3600.0, "options": {"expires": 3600}},
+    "prune-telemetry": {
+        "task": "integrations.printers.tasks.prune_telemetry",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
     # 8:15 UTC is night in the Americas, when nobody posts.
     "reconcile-ledger": {"task": "inventory.tasks.reconcile_ledger", "schedule": crontab(hour="8", minute="15")},
     "purge-expired": {"task": "blb3d.accounts.tasks.purge_expired", "schedule": 3600.0, "options": {"expires": 3600}},
@@ -204,7 +238,9 @@ STATIC_URL = "/static/"
 MEDIA_ROOT = UPLOAD_DIR
 MEDIA_URL = ""
 STORAGES = {
-    "default": {"BACKEND": VALUES["STORAGE_BACKEND"]},
+    "default": storage_config(VALUES),
+    # Where GCS_ENABLED copies customers' files to.
+    "backup": backup_config(VALUES),
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG or DEMO
@@ -212,7 +248,11 @@ STORAGES = {
     },
 }
 WHITENOISE_USE_FINDERS = DEBUG or DEMO
-GS_BUCKET_NAME = VALUES["GCS_BUCKET_NAME"]
+FILE_UPLOAD_HANDLERS = [
+    "blb3d.core.uploads.LimitedUploadHandler",
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 FILE_UPLOAD_PERMISSIONS = 0o640
@@ -245,6 +285,8 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
+# A form of the floor pages that was open for too long keeps what was typed.
+CSRF_FAILURE_VIEW = "production.floor.again.csrf_failure"
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

@@ -22,6 +22,8 @@ os.environ.update(
         "REDIS_URL": (f"{os.environ['TEST_REDIS_URL']}/{REDIS_DATABASE}" if os.environ.get("TEST_REDIS_URL") else ""),
         "CELERY_BROKER_URL": "memory://",
         "OUTBOX_NUDGE": "false",
+        # Starting reading processes takes seconds; the tests that are about them start them.
+        "QUOTE_PARSE_ISOLATED": "false",
         "LOG_DIR": os.path.join(FOLDER.name, "logs"),
         "UPLOAD_DIR": os.path.join(FOLDER.name, "uploads"),
         "LOG_FORMAT": "console",
@@ -36,7 +38,10 @@ from blb3d.settings import *  # noqa: F403
 from blb3d.settings import STORAGES, VALUES
 
 if not VALUES["REDIS_URL"]:
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    CACHES = {
+        name: {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": name}
+        for name in ("default", "readings")
+    }
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 # Argon2 is slow on purpose; the tests that are about it name it.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", "django.contrib.auth.hashers.Argon2PasswordHasher"]

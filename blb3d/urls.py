@@ -4,17 +4,27 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from blb3d import api
+from blb3d.console import dispatch as console_dispatch
 from blb3d.console import pages as console
+from blb3d.console import schedule as console_schedule
+from blb3d.console import variance as console_variance
+from blb3d.console import yields as console_yields
 from blb3d.core import health
+from production.floor import urlpatterns as floor_pages
 from quotes.portal import urlpatterns as quote_pages
 from sales.portal import urlpatterns as order_pages
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *console.urlpatterns,
+    *console_dispatch.urlpatterns,
+    *console_schedule.urlpatterns,
+    *console_variance.urlpatterns,
+    *console_yields.urlpatterns,
     path("admin/", admin.site.urls),
     path("api/v1/", include((api.v1, "api-v1"), namespace="v1")),
     re_path(r"^health/live/?$", health.live, name="health-live"),
     re_path(r"^health/ready/?$", health.ready, name="health-ready"),
+    path("floor/", include((floor_pages, "floor"))),
     path("", include(([*order_pages, *quote_pages], "portal"))),
 ]
 

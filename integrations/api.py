@@ -1,4 +1,4 @@
-"""`/integration`: how the connections stand, what the printers do, and whether there is material for a job."""
+"""`/integration`: how the connections stand, what the printers do, whether there is material, and orders of quotes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from blb3d.accounts.actor import actor_of
 from blb3d.core.api.permissions import IsStaff, requires
 from blb3d.core.api.routers import both_slashes
 from blb3d.core.api.serializers import ErrorSerializer, StrictSerializer
+from blb3d.core.errors import NotFound
 from integrations.models import Channel
 from integrations.selectors import PrinterStatus, printer_statuses, sync_status
 from inventory.selectors.materials import check_material
-from production.models import Printer, PrinterSlot
+from production.models import Printer, PrinterSlot, PrintJob, ProductionOrder
+from quotes import services as quotes
+from quotes.selectors import for_user, named
 
 
 class ChannelSerializer(serializers.ModelSerializer[Channel]):
@@ -125,8 +129,50 @@ class MaterialCheckView(APIView):
         )
 
 
+class ConvertQuoteSerializer(StrictSerializer):
+    quote_id = serializers.CharField(max_length=40, help_text="The quote's id or number.")
+    customer_id = serializers.IntegerField(help_text="Whose quote it is; another customer's is not found.")
+
+
+class ConvertedSerializer(serializers.Serializer[Any]):
+    sales_order_id = serializers.IntegerField()
+    production_order_id = serializers.IntegerField(allow_null=True, help_text="The first of the order, if any.")
+    print_job_id = serializers.IntegerField(
+        allow_null=True, help_text="The first of that order; null until its print files are released."
+    )
+
+
+class ConvertQuoteView(APIView):
+    permission_classes = (IsStaff, requires("quotes.convert_quote"))
+
+    @extend_schema(
+        operation_id="integration_quotes_convert",
+        request=ConvertQuoteSerializer,
+        responses={200: ConvertedSerializer, 400: ErrorSerializer, 404: ErrorSerializer, 409: ErrorSerializer},
+    )
+    def post(self, request: Request, **_: Any) -> Response:
+        """Order an accepted quote for its customer's address on file; called again it names the same order."""
+        asked = ConvertQuoteSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        given, actor = asked.validated_data, actor_of(request)
+        quote = named(for_user(actor), given["quote_id"])
+        if quote is None or quote.customer_id != given["customer_id"]:
+            raise NotFound
+        order = quotes.convert_quote(quote, actor=actor)
+        production_order = ProductionOrder.objects.filter(sales_order=order).order_by("id").first()
+        job = PrintJob.objects.filter(parts__production_order=production_order).order_by("id").first()
+        return Response(
+            {
+                "sales_order_id": order.pk,
+                "production_order_id": production_order.pk if production_order else None,
+                "print_job_id": job.pk if job else None,
+            }
+        )
+
+
 urlpatterns = [
     both_slashes("integration/sync-status", SyncStatusView.as_view(), "integration-sync-status"),
     both_slashes("integration/printer-status", PrinterStatusView.as_view(), "integration-printer-status"),
     both_slashes("integration/material-check", MaterialCheckView.as_view(), "integration-material-check"),
+    both_slashes("integration/quotes/convert", ConvertQuoteView.as_view(), "integration-quotes-convert"),
 ]

@@ -7,3 +7,9 @@ class IntegrationsConfig(AppConfig):
 
     def ready(self) -> None:
         from integrations import handlers  # noqa: F401
+        from integrations.mixing import lay_together
+        from integrations.printers.telemetry import shown
+        from production.ports import figures_come_from, plates_are_laid_by
+
+        figures_come_from(shown)
+        plates_are_laid_by(lay_together)

@@ -79,3 +79,10 @@ class SKUTaken(BLB3DError):
     code = "MATERIAL_004"
     http_status = 409
     message = "This SKU is taken."
+
+
+class WrongWeight(BLB3DError):
+    """The scale shows less than the empty reel, or more than the lot can have held."""
+
+    code = "STOCK_004"
+    message = "This weight cannot be right."

@@ -1,4 +1,4 @@
-"""Refusals of production: planning (PROD), printing (PRINT) and quality (QUALITY)."""
+"""Refusals of production: planning (PROD), printing (PRINT), quality (QUALITY), the floor pages (FLOOR)."""
 
 from __future__ import annotations
 
@@ -43,6 +43,38 @@ class NotCombinable(BLB3DError):
     code = "PROD_005"
     http_status = 409
     message = "These jobs do not fit on one plate."
+
+
+class NotDivisible(BLB3DError):
+    """So many parts cannot be split off: they have begun, or none would be left."""
+
+    code = "PROD_006"
+    http_status = 409
+    message = "So many parts cannot be split off."
+
+
+class NotMergeable(BLB3DError):
+    """The production orders cannot be made as one."""
+
+    code = "PROD_007"
+    http_status = 409
+    message = "These production orders cannot be merged."
+
+
+class TooManyUnits(BLB3DError):
+    """More units are reported of an operation than wait there; ``details["waiting"]`` says how many do."""
+
+    code = "PROD_008"
+    http_status = 409
+    message = "There are not so many units at this operation."
+
+
+class UnitsInWork(BLB3DError):
+    """Units of the order are printed but still at its operations: they would be neither stock nor scrap."""
+
+    code = "PROD_009"
+    http_status = 409
+    message = "Units are still at the operations after printing."
 
 
 class PrinterNotReady(BLB3DError):
@@ -93,6 +125,72 @@ class WrongCounts(BLB3DError):
     message = "The counts do not fit the plate."
 
 
+class WrongNozzle(BLB3DError):
+    """The plate was made for another nozzle than the printer has."""
+
+    code = "PRINT_007"
+    http_status = 409
+    message = "The plate needs another nozzle."
+
+
+class NotInGroup(BLB3DError):
+    """The job is kept to a group of printers, and this one is not in it."""
+
+    code = "PRINT_008"
+    http_status = 409
+    message = "The job is kept to another group of printers."
+
+
+class TagsMissing(BLB3DError):
+    """The plate asks for something that the printer has not got."""
+
+    code = "PRINT_009"
+    http_status = 409
+    message = "The printer lacks what the plate asks for."
+
+
+class MaterialNotPrintable(BLB3DError):
+    """Printers of this model do not print the material."""
+
+    code = "PRINT_010"
+    http_status = 409
+    message = "This model of printer does not print the material."
+
+
+class ServiceOverdue(BLB3DError):
+    """A service that the printer needs before it prints again is overdue."""
+
+    code = "PRINT_011"
+    http_status = 409
+    message = "A service of this printer is overdue."
+
+
+class MaintenanceAhead(BLB3DError):
+    """The job would still print when the printer's maintenance begins."""
+
+    code = "PRINT_012"
+    http_status = 409
+    message = "The job would run into the printer's maintenance."
+    transient = True
+
+
+class StartsStaggered(BLB3DError):
+    """Another printer of the group was started so shortly before that this one has to wait."""
+
+    code = "PRINT_013"
+    http_status = 409
+    message = "Another printer of the group was just started."
+    transient = True
+
+
+class SuggestionGone(BLB3DError):
+    """The job is not suggested for any printer now."""
+
+    code = "PRINT_014"
+    http_status = 409
+    message = "This job is not suggested any more: look at the list again."
+
+
 class WrongQuantity(BLB3DError):
     """More parts are inspected than there are, or the failed ones are no longer in stock."""
 
@@ -106,3 +204,34 @@ class WrongSerials(BLB3DError):
 
     code = "QUALITY_002"
     message = "The serial numbers do not fit the inspection."
+
+
+class UnusablePhoto(BLB3DError):
+    """The file is no picture that can be read, or it is too large."""
+
+    code = "FLOOR_001"
+    message = "This photo cannot be used."
+
+
+class SpoolNotUsable(BLB3DError):
+    """The reel's lot is in quarantine or expired: it is not printed with."""
+
+    code = "FLOOR_002"
+    http_status = 409
+    message = "This spool must not be used."
+
+
+class SpoolInUse(BLB3DError):
+    """A job prints with the reel now; what it took is booked when it ends."""
+
+    code = "FLOOR_003"
+    http_status = 409
+    message = "A job is printing with this spool."
+
+
+class TooManyScreens(BLB3DError):
+    """As many wall screens have a link as may; take one back first."""
+
+    code = "FLOOR_004"
+    http_status = 409
+    message = "There are too many links for wall screens."

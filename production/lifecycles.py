@@ -1,7 +1,7 @@
-"""Legal status moves of production orders, print jobs and nonconformances."""
+"""Legal status moves of production orders, their operations, print jobs and nonconformances."""
 
 from blb3d.core.lifecycle import Lifecycle, Step
-from production.models import Nonconformance, PrintJob, ProductionOrder
+from production.models import Nonconformance, PrintJob, ProductionOperation, ProductionOrder
 
 _ORDER = "production.{}_productionorder".format
 PRODUCTION_ORDER = Lifecycle(
@@ -81,6 +81,28 @@ PRINT_JOB = Lifecycle(
             style="danger",
         ),
         Step("lose", ("sent", "printing", "paused"), ("unknown",), "production.job_lost"),
+    ],
+)
+
+_OPERATION = "production.{}_productionoperation".format
+PRODUCTION_OPERATION = Lifecycle(
+    ProductionOperation,
+    initial=(ProductionOperation.Status.PENDING,),
+    number="code",
+    steps=[
+        Step("start", ("pending",), ("running",), "production.operation_started", _OPERATION("start"), style="primary"),
+        Step("finish", ("pending", "running"), ("done",), "production.operation_finished", _OPERATION("report")),
+        Step(
+            "skip",
+            ("pending", "running"),
+            ("skipped",),
+            "production.operation_skipped",
+            _OPERATION("skip"),
+            reason_required=True,
+            style="danger",
+        ),
+        Step("reopen", ("done", "skipped", "cancelled"), ("pending",), None, _OPERATION("reopen")),
+        Step("cancel", ("pending", "running"), ("cancelled",)),
     ],
 )
 

@@ -59,6 +59,22 @@ class NotADraft(BLB3DError):
     message = "This quote can no longer be changed."
 
 
+class TooManyLinks(BLB3DError):
+    """A quote has as many links as it may; one must be taken back before another is made."""
+
+    code = "QUOTE_009"
+    http_status = 409
+    message = "This quote has been shared often enough. Please take a link back first."
+
+
+class NotComparable(BLB3DError):
+    """A person estimated the quote as it is; what it would be otherwise, only a person can say."""
+
+    code = "QUOTE_010"
+    http_status = 409
+    message = "An engineer priced this quote as it is. Please ask us for other materials or quantities."
+
+
 class FileMissing(BLB3DError):
     """A file of the quote is not in the storage any more."""
 
@@ -72,3 +88,11 @@ class TooManyFiles(BLB3DError):
 
     code = "FILE_002"
     message = "Please upload between one file and the most that a quote takes."
+
+
+class FileHeld(BLB3DError):
+    """The virus scanner has not cleared the file, or had it removed; ``details["scan_result"]`` says which."""
+
+    code = "FILE_004"
+    http_status = 409
+    message = "This file waits for the virus scanner."

@@ -1,10 +1,11 @@
-"""What quoting asks of the world: somebody who can say how much material and time a file takes."""
+"""What quoting asks of the world: how much material and time a file takes, and whether a file holds a virus."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import IO, Literal, Protocol
 
 from blb3d.core.errors import InvalidValue
 from quotes.modelfiles.analysis import ModelAnalysis
@@ -29,6 +30,8 @@ class EstimateSettings:
     supports: bool = True
     bed_mm: tuple[Decimal, Decimal, Decimal] = (Decimal(256), Decimal(256), Decimal(256))
     gap_mm: Decimal = Decimal(5)
+    #: Print a file's several filaments as it says, with the purge between them; else all of it in the chosen one.
+    several_filaments: bool = True
     #: Printer model ids (as slicers write them) of this farm; empty: any machine's slice is taken.
     printer_model_ids: tuple[str, ...] = ()
 
@@ -59,7 +62,10 @@ class FilamentUse:
 
 @dataclass(frozen=True)
 class PlateEstimate:
-    """One kind of plate: what lies on it, what one run of it takes, and how often it runs for the whole quantity."""
+    """One kind of plate: what lies on it, what one run of it takes, and how often it runs for the whole quantity.
+
+    ``changes`` is how often a run changes its filament; what that flushes is in ``filaments`` and is ``flushed_grams``.
+    """
 
     number: int
     parts: tuple[tuple[str, int], ...]
@@ -67,6 +73,8 @@ class PlateEstimate:
     runs: int
     minutes: Decimal
     filaments: tuple[FilamentUse, ...]
+    changes: int = 0
+    flushed_grams: Decimal = Decimal(0)
 
     @property
     def grams(self) -> Decimal:
@@ -96,6 +104,8 @@ class Estimate:
     methods_differ_percent: Decimal | None = None
     warnings: tuple[str, ...] = ()
     needs_person: str = ""
+    #: Which coefficients the method had, where it has any: what prints teach about them says nothing about others.
+    version: str = ""
 
     @property
     def grams(self) -> Decimal:
@@ -108,9 +118,41 @@ class Estimate:
         return sum(plate.runs for plate in self.plates)
 
 
-class Estimator(Protocol):
-    """Says what a file takes, or refuses with ``CannotEstimate`` so that the next one in the chain is asked."""
+@dataclass(frozen=True)
+class ModelSource:
+    """Where the model itself can be had, for estimators that slice it: ``read`` returns its file name and its bytes."""
 
-    def estimate(self, analysis: ModelAnalysis, settings: EstimateSettings) -> Estimate:
-        """Estimate the file printed with these settings."""
+    read: Callable[[], tuple[str, bytes]]
+
+
+class Estimator(Protocol):
+    """Says what a file takes, or refuses with ``CannotEstimate`` so that the next one in the chain is asked.
+
+    One that takes seconds or asks a partner has ``is_slow = True``: the quotes of its chain are priced by the worker.
+    """
+
+    def estimate(
+        self, analysis: ModelAnalysis, settings: EstimateSettings, source: ModelSource | None = None
+    ) -> Estimate:
+        """Estimate the file printed with these settings; ``source`` is None where only the analysis is at hand."""
+        ...
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What a virus scanner said of a file: ``result`` is a ``QuoteFile.ScanResult``, ``detail`` the virus' name.
+
+    ``held``: the scanner could not be asked (``is_away``), or could not judge; the file waits and is not read.
+    """
+
+    result: Literal["not_scanned", "clean", "infected", "held"]
+    detail: str = ""
+    is_away: bool = False
+
+
+class Scanner(Protocol):
+    """Looks for viruses. One that is away, slow or confused answers ``held``, never ``clean``, and never raises."""
+
+    def scan(self, stream: IO[bytes]) -> Scan:
+        """Scan what the stream holds from where it stands."""
         ...

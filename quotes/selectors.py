@@ -32,6 +32,24 @@ def of_visit(session_id: str) -> QuerySet[Quote]:
     return Quote.objects.filter(portal_session__session_id=session_id, user__isnull=True, customer__isnull=True)
 
 
+def told_of(quote: Quote) -> list[str]:
+    """Return the addresses that are told about a quote: who asked for it, colleagues who spoke about it, else the
+    customer's own; nobody for a guest's. Two queries at most.
+    """
+    addresses = [quote.user.email] if quote.user is not None and quote.user.is_active else []
+    if quote.customer_id is not None:
+        speakers = User.objects.filter(
+            customer_user__customer=quote.customer_id,
+            customer_user__is_active=True,
+            is_active=True,
+            pk__in=quote.comments.values("author"),
+        )
+        addresses += speakers.order_by("pk").values_list("email", flat=True)
+    if not addresses and quote.customer is not None:
+        addresses = [quote.customer.email]
+    return list(dict.fromkeys(addresses))
+
+
 def named(rows: QuerySet[Quote], name: str) -> Quote | None:
     """Return the quote that a path names, by its id or its number."""
     if name.isascii() and name.isdigit() and len(name) < 19:

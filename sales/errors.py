@@ -129,3 +129,11 @@ class PaymentUnderWay(BLB3DError):
     http_status = 409
     message = "A payment for this order is under way."
     transient = True
+
+
+class RulesAreFixed(BLB3DError):
+    """Price rules that rule, or did, are not changed: quotes were made with them. Copy them to a new draft."""
+
+    code = "ORDER_012"
+    http_status = 409
+    message = "These price rules were activated and are not changed any more. Copy them to a new draft."

@@ -8,6 +8,7 @@ from inventory.models import MaterialLot
 from production.models import ProductionOrder
 from sales import services as sales
 from sales.models import SalesOrder, SalesOrderLine
+from sales.selectors import waiting_for
 from sales.services.orders import confirm_if_due, is_settled
 from sales.services.supply import catch_up, locked_order, reserve_shelf
 
@@ -28,10 +29,20 @@ def confirm_what_is_due(event: OutboxEvent) -> None:
 
 @subscribes("production.order_started", "production.order_completed", "production.order_cancelled")
 def follow_production(event: OutboxEvent) -> None:
-    """Move the sales order of a production order on: started, or everything made."""
-    order = SalesOrder.objects.filter(production_orders=event.payload["id"]).first()
-    if order is not None:
+    """Move the sales orders of a production order on: started, or everything made."""
+    for order in waiting_for(event.payload["id"]):
         catch_up(locked_order(order), actor=_actor())
+
+
+@subscribes("production.plate_cleared")
+def follow_shares(event: OutboxEvent) -> None:
+    """Move a sales order on whose share of a production order for several is there."""
+    shared = ProductionOrder.objects.filter(
+        pk__in=event.payload["production_order_ids"], sales_order__isnull=True, demands__isnull=False
+    )
+    for pk in shared.distinct().order_by("pk").values_list("pk", flat=True):
+        for order in waiting_for(pk):
+            catch_up(locked_order(order), actor=_actor())
 
 
 @subscribes("inventory.lot_received", "inventory.lot_released", "production.order_completed")

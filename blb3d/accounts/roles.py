@@ -26,10 +26,15 @@ _OPERATOR = (
     "inventory.change_spool",
     "production.*_printjob",
     "production.change_printer",
+    "production.add_printerproblem",
+    "production.resolve_printerproblem",
+    "production.add_jobphoto",
     "production.start_productionorder",
     "production.complete_productionorder",
     "production.fail_productionorder",
     "production.retry_productionorder",
+    "production.start_productionoperation",
+    "production.report_productionoperation",
     "sales.pack_shipment",
 )
 _SALES = (
@@ -52,15 +57,23 @@ _PURCHASING = (
 _QUALITY = (
     *_EVERYTHING_VISIBLE,
     "inventory.*_materiallot",
+    "production.start_productionoperation",
+    "production.report_productionoperation",
     "production.*_qualityinspection",
     "production.*_nonconformance",
     "production.*_serialnumber",
 )
 _MANAGER = ("inventory.*", "production.*", "sales.*", "quotes.*", "integrations.*", "core.*", "accounts.view_*")
 
-# What the patterns would give and the role does not have: the higher levels of approval.
+# Their addresses may hold a password or a token: of a camera, of somebody's webhook.
+_ADDRESSES = ("integrations.view_printerconnection", "integrations.view_noticerule")
+
+# What the patterns would give and the role does not have: the higher levels of approval, what prices are made of, and
+# addresses.
 EXCEPT: dict[str, tuple[str, ...]] = {
-    "sales": ("quotes.approve_level2_quote", "quotes.approve_level3_quote"),
+    "sales": ("quotes.approve_level2_quote", "quotes.approve_level3_quote", "sales.activate_pricerules", *_ADDRESSES),
+    "purchasing": _ADDRESSES,
+    "quality": _ADDRESSES,
     "manager": ("quotes.approve_level3_quote",),
 }
 

@@ -14,12 +14,14 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from blb3d.console.navigation import MATERIALS, admin_of, list_url, page_url
+from blb3d.console.dispatch import due_services, to_start
+from blb3d.console.navigation import DISPATCH, MATERIALS, SERVICES, admin_of, list_url, page_url
 from blb3d.core.admin import status_chip
 from blb3d.core.templatetags.blb3d_ui import chip, money
 from blb3d.core.work import WorkStatus
 from production.models import Printer, PrintJob, PrintJobPart
 from production.selectors import material_requirements
+from production.selectors.operations import center_loads
 from sales.models import Invoice, SalesOrder, Shipment
 
 
@@ -39,6 +41,8 @@ class Queue:
     since: str
     filters: dict[str, Any]
     meaning: str = "attention"
+    #: Of another act without which the queue is not emptied either.
+    also: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,10 +74,14 @@ WORDS = {"stopped": ("failed", "Urgent"), "attention": ("held", "Attention"), "w
 
 _OPEN_ORDER = ["pending", "confirmed", "in_production", "quality_check", "on_hold"]
 _DEAD = {"status__exact": WorkStatus.DEAD.value}
+#: What is known to go on: of an end that nobody saw no time is left.
+_RUNNING = (PrintJob.Status.SENT, PrintJob.Status.PRINTING, PrintJob.Status.PAUSED)
 
 QUEUES: tuple[Queue, ...] = (
     Queue("Sales", "Quotes to review", "quotes.approve_quote", "quotes.Quote", "submitted_at",
           {"status__exact": "pending"}, "waiting"),
+    Queue("Sales", "Files that wait for the scanner", "quotes.view_quotefile", "quotes.QuoteFile", "created_at",
+          {"scan_result__exact": "held"}, "stopped"),
     Queue("Sales", "Orders to confirm", "sales.confirm_salesorder", "sales.SalesOrder", "created_at",
           {"status__exact": "pending"}, "waiting"),
     Queue("Sales", "Orders held", "sales.resume_salesorder", "sales.SalesOrder", "updated_at",
@@ -82,8 +90,10 @@ QUEUES: tuple[Queue, ...] = (
           {"status__in": _OPEN_ORDER, "promised_date__lt": timezone.localdate}, "stopped"),
     Queue("Sales", "SKUs not mapped", "sales.change_salesorder", "sales.SalesOrder", "created_at",
           {"status__exact": "on_hold", "held_for_mapping__exact": 1}),
-    Queue("Sales", "Orders to pack", "sales.pack_shipment", "sales.SalesOrder", "updated_at",
-          {"status__exact": "quality_check"}, "waiting"),
+    Queue("Sales", "Orders to inspect and pack", "sales.pack_shipment", "sales.SalesOrder", "updated_at",
+          {"status__exact": "quality_check"}, "waiting", also="production.pass_qualityinspection"),
+    Queue("Production", "Orders going late", "production.change_productionorder", "production.ProductionOrder",
+          "due_date", {"is_late__exact": 1, "status__in": ["draft", "confirmed", "queued", "printing", "failed"]}),
     Queue("Production", "Plates to clear", "production.clear_printjob", "production.PrintJob", "finished_at",
           {"status__in": ["finished", "failed", "cancelled"], "started_at__isnull": False, "cleared_at__isnull": True}),
     Queue("Production", "Failed jobs", "production.clear_printjob", "production.PrintJob", "finished_at",
@@ -92,6 +102,10 @@ QUEUES: tuple[Queue, ...] = (
           {"status__exact": "unknown"}, "stopped"),
     Queue("Production", "Print files to release", "inventory.release_printfile", "inventory.PrintFile", "created_at",
           {"released_at__isnull": True, "withdrawn_at__isnull": True}, "waiting"),
+    Queue("Production", "Plates to slice by hand", "integrations.change_slicetask", "integrations.SliceTask",
+          "created_at", {"status__exact": "dead"}),
+    Queue("Production", "Problems of printers", "production.resolve_printerproblem", "production.PrinterProblem",
+          "reported_at", {"resolved_at__isnull": True}, "stopped"),
     Queue("Production", "Printers silent or refused", "production.change_printer", "production.Printer",
           "last_seen_at", {"is_active__exact": 1, "connection__in": ["stale", "offline", "refused"]}, "stopped"),
     Queue("Production", "Nonconformances open", "production.change_nonconformance", "production.Nonconformance",
@@ -106,6 +120,10 @@ QUEUES: tuple[Queue, ...] = (
           "received_at", _DEAD, "stopped"),
     Queue("Integrations", "Printer commands failed", "integrations.change_printercommand",
           "integrations.PrinterCommand", "created_at", _DEAD, "stopped"),
+    Queue("Integrations", "Printer commands put off", "integrations.change_printercommand",
+          "integrations.PrinterCommand", "created_at", {"status__exact": "pending", "attempts__gte": 4}),
+    Queue("Integrations", "Notices that did not arrive", "integrations.change_notice",
+          "integrations.Notice", "created_at", _DEAD),
     Queue("Integrations", "Channels in trouble", "integrations.change_channel", "integrations.Channel",
           "last_message_at", {"is_active__exact": 1, "last_error__gt": ""}, "stopped"),
 )  # fmt: skip
@@ -155,14 +173,44 @@ def materials_short(request: HttpRequest) -> Card:
     return Card("Materials short", url, short, "", shown)
 
 
+def jobs_to_start(request: HttpRequest) -> Card:
+    """Count the jobs that a person may send or start at a machine now."""
+    count = to_start()
+    status, word = WORDS["waiting"]
+    shown = chip(status, label=word) if count else SafeString("")
+    return Card(DISPATCH.title, reverse(DISPATCH.url_name), count, "", shown)
+
+
+def services_waiting(request: HttpRequest) -> Card:
+    """Count the services that are due; urgent when one is overdue."""
+    count, overdue = due_services()
+    status, word = WORDS["stopped" if overdue else "attention"]
+    shown = chip(status, label=word) if count else SafeString("")
+    return Card(SERVICES.title, reverse(SERVICES.url_name), count, "", shown)
+
+
+def work_waiting(request: HttpRequest) -> Card:
+    """Count the units that wait for hands after printing, and lead to the benches."""
+    units = sum(load.units for load in center_loads())
+    status, word = WORDS["waiting"]
+    shown = chip(status, label=word) if units else SafeString("")
+    return Card("Work after printing", reverse("floor:work"), units, "", shown)
+
+
 def queues_for(request: HttpRequest) -> dict[str, list[Card]]:
     """Return the queues that this person can do something about, by group."""
     groups: dict[str, list[Card]] = {}
     for queue in QUEUES:
-        if request.user.has_perm(queue.permission):  # type: ignore[union-attr]
+        if any(request.user.has_perm(name) for name in (queue.permission, queue.also) if name):  # type: ignore[union-attr]
             groups.setdefault(queue.group, []).append(card_of(queue, request))
     if request.user.has_perm("inventory.add_purchaseorder"):  # type: ignore[union-attr]
         groups.setdefault("Stock", []).insert(0, materials_short(request))
+    if request.user.has_perms(["production.dispatch_printjob", *DISPATCH.permissions]):  # type: ignore[union-attr]
+        groups.setdefault("Production", []).insert(0, jobs_to_start(request))
+    if request.user.has_perms(["production.report_productionoperation", "production.view_productionoperation"]):  # type: ignore[union-attr]
+        groups.setdefault("Production", []).append(work_waiting(request))
+    if request.user.has_perms(["production.change_printer", *SERVICES.permissions]):  # type: ignore[union-attr]
+        groups.setdefault("Production", []).append(services_waiting(request))
     return groups
 
 
@@ -198,8 +246,13 @@ def farm(request: HttpRequest) -> list[dict[str, Any]]:
     if not user.has_perm("production.view_printer"):
         return []
     holding = Q(status__in=PrintJob.ACTIVE) | Q(started_at__isnull=False, cleared_at__isnull=True)
-    held = PrintJob.objects.filter(holding, printer__isnull=False).select_related("plate__product").order_by("id")
-    jobs = {job.printer_id: job for job in held}
+    held = PrintJob.objects.filter(holding, printer__isnull=False).order_by("id")
+    # What a printer has thrown into its bin is on it no more; a job that it runs stands for one that lies on it.
+    jobs: dict[int | None, PrintJob] = {}
+    for job in held.select_related("plate__product", "printer"):
+        shown = jobs.get(job.printer_id)
+        if job.occupies_plate and (shown is None or shown.status not in PrintJob.ACTIVE):
+            jobs[job.printer_id] = job
     may_clear = user.has_perm("production.clear_printjob") and admin_of("production.PrintJob", request) is not None
     rows = []
     for printer in Printer.objects.filter(is_active=True).order_by("name"):
@@ -210,6 +263,9 @@ def farm(request: HttpRequest) -> list[dict[str, Any]]:
                 "url": page_url("production.Printer", printer.pk, request),
                 "connection": status_chip(printer, "connection"),
                 "job": job,
+                "is_running": job is not None
+                and job.status in PrintJob.ACTIVE
+                and job.status != PrintJob.Status.UNKNOWN,
                 "clear_url": reverse("admin:production_printjob_verb", args=[job.pk, "clear"])
                 if job and may_clear and job.status not in PrintJob.ACTIVE
                 else "",

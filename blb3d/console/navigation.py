@@ -20,6 +20,8 @@ NAVIGATION: dict[str, list[tuple[str, str, str]]] = {
         ("sales.SalesOrder", "receipt_long", ""),
         ("quotes.Quote", "design_services", ""),
         ("sales.Customer", "groups", ""),
+        ("sales.PriceRules", "sell", "Price rules"),
+        ("sales.PriceLevel", "percent", "Price levels"),
         ("sales.Shipment", "local_shipping", ""),
         ("sales.Invoice", "request_quote", ""),
         ("sales.Payment", "payments", ""),
@@ -32,11 +34,22 @@ NAVIGATION: dict[str, list[tuple[str, str, str]]] = {
         ("production.PrintJob", "layers", ""),
         ("production.Printer", "print", ""),
         ("inventory.PrintFile", "draft", ""),
+        ("integrations.SliceTask", "layers_clear", "Slicing"),
+        ("production.ProductionOperation", "format_paint", "Operations"),
         ("production.QualityInspection", "fact_check", ""),
         ("production.Nonconformance", "report", "Nonconformances"),
         ("production.SerialNumber", "qr_code_2", ""),
+        ("production.PrinterGroup", "workspaces", "Printer groups"),
+        ("production.PrinterModel", "view_in_ar", "Printer models"),
         ("production.MaintenanceWindow", "build", "Maintenance"),
+        ("production.PrinterProblem", "report_problem", "Problems of printers"),
+        ("production.PrinterEvent", "bolt", "What printers said"),
+        ("production.ServicePlan", "event_repeat", "Service plans"),
+        ("production.ServiceRecord", "history", "Services done"),
         ("production.WorkCenter", "factory", ""),
+        ("production.Shift", "schedule", ""),
+        ("production.Routing", "route", ""),
+        ("production.DefectReason", "bug_report", ""),
     ],
     "Stock": [
         ("inventory.Product", "category", ""),
@@ -56,6 +69,8 @@ NAVIGATION: dict[str, list[tuple[str, str, str]]] = {
         ("integrations.Channel", "hub", ""),
         ("integrations.PrinterConnection", "lan", ""),
         ("integrations.PrinterCommand", "send", ""),
+        ("integrations.NoticeRule", "notifications", "Who is told what"),
+        ("integrations.Notice", "notifications_active", "Notices"),
         ("core.InboundMessage", "inbox", "Messages from partners"),
         ("core.EventDelivery", "outbox", "News passed on"),
         ("core.OutboxEvent", "bolt", "What happened"),
@@ -65,6 +80,10 @@ NAVIGATION: dict[str, list[tuple[str, str, str]]] = {
         ("quotes.FileUploadLog", "upload_file", "Upload log"),
         ("quotes.QuoteAnalytics", "insights", "Quote analytics"),
         ("production.ProductionAnalytics", "monitoring", "Estimates against prints"),
+        ("quotes.EstimateCorrection", "tune", "Corrections of estimates"),
+        ("quotes.EstimateObservation", "rule", "Prints learned from"),
+        ("production.OperationReport", "assignment_turned_in", "Reports of operations"),
+        ("production.ScheduleRun", "update", "Makings of the schedule"),
         ("production.TraceLink", "account_tree", "Trace links"),
     ],
     "System": [
@@ -95,8 +114,37 @@ MATERIALS = Page(
     "console-materials",
     ("production.view_productionorder", "inventory.view_product"),
 )
+QUEUE = Page(
+    "Sales", "Quotes to decide", "gavel", "admin:quotes_quote_queue", ("quotes.approve_quote", "quotes.view_quote")
+)
+SCHEDULE = Page(
+    "Production",
+    "Schedule",
+    "view_timeline",
+    "console-schedule",
+    ("production.view_scheduleentry", "production.view_productionorder"),
+)
+DISPATCH = Page("Production", "Jobs to start", "play_circle", "console-dispatch", ("production.view_printjob",))
+SERVICES = Page("Production", "Services due", "handyman", "console-services", ("production.view_printer",))
+YIELD = Page(
+    "Production",
+    "Yield",
+    "percent",
+    "console-yield",
+    ("production.view_printjob", "production.view_productionoperation", "inventory.view_product"),
+)
+VARIANCE = Page(
+    "Production",
+    "Cost against quote",
+    "balance",
+    "console-variance",
+    ("production.view_productionorder", "quotes.view_quote", "sales.view_salesorder"),
+)
+BOARD = Page(
+    "Production", "Farm board", "grid_on", "floor:board", ("production.view_printer", "production.view_printjob")
+)
 TRACE = Page("Production", "Trace", "conversion_path", "console-trace", ("production.view_serialnumber",))
-PAGES = (MATERIALS, TRACE)
+PAGES = (QUEUE, BOARD, SCHEDULE, MATERIALS, YIELD, VARIANCE, TRACE, DISPATCH, SERVICES)
 
 #: Groups that stand open; the others open by a click.
 OPEN = {"Sales", "Production"}

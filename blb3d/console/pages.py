@@ -16,6 +16,7 @@ from blb3d.core.templatetags.blb3d_ui import plain_number
 from inventory.models import MaterialLot, Product
 from production.models import SerialNumber
 from production.selectors import material_requirements, trace_lot, trace_serial
+from sales.selectors import lot_customers
 
 
 def _show(request: HttpRequest, page: Page, template: str, context: dict[str, Any]) -> TemplateResponse:
@@ -51,10 +52,18 @@ def trace(request: HttpRequest) -> TemplateResponse:
         except NotFound:
             lot = MaterialLot.objects.select_related("product", "vendor").filter(lot_number=number).first()
             if lot is not None:
-                context |= {"kind": "lot", "found": {**trace_lot(lot), "unit": lot.product.unit_of_measure}}
+                told = [{"id": customer.pk, "name": str(customer)} for customer in lot_customers(lot)]
+                found = {**trace_lot(lot), "customers": told, "unit": lot.product.unit_of_measure}
+                context |= {"kind": "lot", "found": found}
     if context["found"]:
         context["steps"] = list(_steps(context["kind"], context["found"], request))
     return _show(request, TRACE, "trace", context)
+
+
+def _by(job: dict[str, Any], is_alone: bool) -> str:
+    """Say on which printer a job was printed, where that does not stand beside it, and who cleared its plate."""
+    cleared = f"cleared by {job['cleared_by']}" if job["cleared_by"] else ""
+    return ", ".join(word for word in ("" if is_alone else job["printer"], cleared) if word)
 
 
 def _steps(kind: str, found: dict[str, Any], request: HttpRequest) -> Any:
@@ -82,9 +91,29 @@ def _steps(kind: str, found: dict[str, Any], request: HttpRequest) -> Any:
         yield from one("Product", "inventory.Product", found["product"], "sku")
         if found["lots"]:
             yield "Material lots", list(lots(found["lots"]))
-        yield from one("Printer", "production.Printer", found["printer"], "name")
-        yield from one("Print job", "production.PrintJob", found["print_job"], "code")
+        if found["spools"]:
+            yield "Spools", [(row["label"], "", f"{row['lot']}, {row['print_job']}") for row in found["spools"]]
+        is_of_one_job = len(found["print_jobs"]) == 1
+        if is_of_one_job:
+            yield from one("Printer", "production.Printer", found["printer"], "name")
+        if found["print_jobs"]:
+            several = "One of these print jobs" if found["print_job"] is None else "Print jobs"
+            yield (
+                "Print job" if is_of_one_job else several,
+                [
+                    (row["code"], page_url("production.PrintJob", row["id"], request), _by(row, is_of_one_job))
+                    for row in found["print_jobs"]
+                ],
+            )
         yield from one("Production order", "production.ProductionOrder", found["production_order"], "code")
+        if found["operations"]:
+            yield (
+                "Operations",
+                [
+                    (row["operation"], "", f"{row['good']} good, {row['scrap']} scrap, by {row['by']}")
+                    for row in found["operations"]
+                ],
+            )
         if found["inspections"]:
             yield (
                 "Inspections",

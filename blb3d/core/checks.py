@@ -15,12 +15,17 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 from django.utils.module_loading import import_string
 
+from blb3d.file_storages import GOOGLE, S3
+
 BACKENDS = (
     "PRINT_BACKEND",
     "SLICER_BACKEND",
     "PAYMENT_BACKEND",
+    "SCANNER_BACKEND",
 )
 MINIMUM_SECRET_LENGTH = 50
+#: Where each cloud storage keeps files.
+_BUCKETS = {GOOGLE: "GCS_BUCKET_NAME", S3: "AWS_STORAGE_BUCKET_NAME"}
 
 
 @register()
@@ -33,19 +38,30 @@ def check_values(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Chec
         found.append(Error("TAX_RATE is a fraction: write 0.07 for 7 %.", id="blb3d.E002"))
     if not settings.QUOTE_APPROVAL_LEVEL_2_FROM < settings.QUOTE_APPROVAL_LEVEL_3_FROM:
         found.append(Error("QUOTE_APPROVAL_LEVEL_2_FROM must be below QUOTE_APPROVAL_LEVEL_3_FROM.", id="blb3d.E003"))
-    if settings.GCS_ENABLED:
+    if settings.QUOTE_REMINDER_DAYS >= settings.QUOTE_VALID_DAYS:
         found.append(
             Error(
-                "GCS_ENABLED: the backup copy is not built yet; a switch that makes no backup would deceive.",
-                hint="STORAGE_BACKEND can keep the files themselves in a bucket: see docs/configuration.md.",
-                id="blb3d.E004",
+                "QUOTE_REMINDER_DAYS must be below QUOTE_VALID_DAYS, or every price is reminded of at once.",
+                id="blb3d.E011",
             )
         )
+    if settings.GCS_ENABLED and not settings.GCS_BUCKET_NAME:
+        found.append(Error("GCS_ENABLED needs GCS_BUCKET_NAME: a copy must go somewhere.", id="blb3d.E004"))
+    bucket = _BUCKETS.get(settings.STORAGE_BACKEND)
+    if bucket is not None and not getattr(settings, bucket):
+        found.append(Error(f"{settings.STORAGE_BACKEND} needs {bucket}.", id="blb3d.E009"))
     for extension in settings.ALLOWED_FILE_EXTENSIONS:
         if not extension.startswith(".") or extension != extension.lower():
             found.append(Error(f"ALLOWED_FILE_EXTENSIONS: {extension} must look like .3mf.", id="blb3d.E005"))
     if urlsplit(settings.BASE_URL).scheme not in {"http", "https"}:
         found.append(Error("BASE_URL must start with http:// or https://.", id="blb3d.E006"))
+    if settings.SLICER_TIMEOUT_SECONDS >= settings.CELERY_TASK_SECONDS:
+        found.append(
+            Error(
+                "SLICER_TIMEOUT_SECONDS must be below CELERY_TASK_SECONDS, or the task ends before the slicer.",
+                id="blb3d.E008",
+            )
+        )
     secret = settings.SQUARESPACE_WEBHOOK_SECRET
     if secret and not _is_hex(secret):
         found.append(

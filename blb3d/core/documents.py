@@ -261,11 +261,15 @@ def update_documents(rows: Sequence[D], fields: Sequence[str]) -> None:
 def lock_documents(queryset: models.QuerySet[D]) -> list[D]:
     """Lock rows in ascending key order and return them as they are now; needs a transaction.
 
-    ``select_for_update`` alone would do on PostgreSQL and SQL Server; the no-op update also takes SQLite's write lock.
+    The no-op update also takes SQLite's write lock. PostgreSQL would update in the order in which rows happen to lie.
     """
     keys = sorted(queryset.values_list("pk", flat=True))
     model = queryset.model
-    models.QuerySet.update(model.all_objects.filter(pk__in=keys), version=F("version"))
+    rows = model.all_objects.filter(pk__in=keys)
+    if connections[queryset.db].features.has_select_for_no_key_update:
+        list(rows.order_by("pk").select_for_update(no_key=True).values_list("pk"))
+    else:
+        models.QuerySet.update(rows, version=F("version"))
     return list(model.all_objects.filter(pk__in=keys).order_by("pk"))
 
 

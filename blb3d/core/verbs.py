@@ -37,7 +37,7 @@ def verb(function: Callable[P, R]) -> Callable[P, R]:
     Raises:
         NotAllowed: ``actor`` is missing, unsaved or switched off.
     """
-    name = f"{function.__module__.split('.services')[0]}.{function.__name__}"
+    name = f"{function.__module__.split('.services')[0]}.{function.__name__.strip('_')}"
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:

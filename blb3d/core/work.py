@@ -30,7 +30,7 @@ def backoff(attempts: int) -> datetime.timedelta:
 
     Twelve attempts spread over about an hour; a partner that is away for longer is asked again by a person's replay.
     """
-    seconds = min(2.0**attempts, 900.0)
+    seconds = min(2.0 ** min(attempts, 10), 900.0)
     return datetime.timedelta(seconds=seconds * (1 + random.random() / 10))  # noqa: S311  (no secret)
 
 

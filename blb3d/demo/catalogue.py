@@ -54,6 +54,8 @@ class Good:
     components: tuple[tuple[str, Decimal], ...] = field(default=(("PK-00001", D(1)),))
     replenishment: str = Product.Replenishment.MAKE_TO_ORDER
     is_serialized: bool = False
+    #: What is done after printing: name, work center, minutes a unit.
+    steps: tuple[tuple[str, str, Decimal], ...] = ()
 
 
 VENDORS = (("FILAMENT", "Filament Supply Example", 5), ("PACKMART", "Packaging Example", 3))
@@ -96,4 +98,10 @@ GOODS = (
          replenishment=Product.Replenishment.MAKE_TO_STOCK),
     Good("FG-00040", "Sensor Housing", D("31.00"), "M-00044", D("46.8"), D(125), 2, SHOP + "40",
          components=(("PK-00001", D(1)), ("CP-00003", D(4))), is_serialized=True),
+    Good("FG-00047", "Wall Hook with Insert", D("12.50"), "M-00014", D("14.6"), D(32), 4, SHOP + "47",
+         components=(("PK-00001", D(1)), ("CP-00003", D(2))),
+         steps=(("Deburr", "POST", D(2)), ("Press in inserts", "ASM", D(3)))),
+    Good("FG-00053", "Lamp Foot", D("17.00"), "M-00011", D("41.0"), D(96), 2, SHOP + "53"),
+    Good("FG-00060", "Tool Clip", D("4.20"), "M-00010", D("6.2"), D(14), 12, SHOP + "60",
+         replenishment=Product.Replenishment.MAKE_TO_STOCK),
 )  # fmt: skip

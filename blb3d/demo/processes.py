@@ -17,10 +17,10 @@ MANAGE = Path(__file__).resolve().parents[2] / "manage.py"
 
 @dataclass
 class Service:
-    """One process of the group: a ``manage.py`` command line and where its output goes."""
+    """One process of the group: its command line and where its output goes."""
 
     name: str
-    arguments: Sequence[str]
+    command: Sequence[str]
     log: Path
     process: subprocess.Popen[bytes] | None = None
     restarts: int = 0
@@ -34,9 +34,13 @@ class ProcessGroup:
     services: list[Service] = field(default_factory=list)
 
     def add(self, name: str, *arguments: str, log_dir: Path) -> None:
-        """Add a service; it is started by :meth:`start`."""
+        """Add a ``manage.py`` command; it is started by :meth:`start`."""
+        self.add_program(name, sys.executable, str(MANAGE), *arguments, log_dir=log_dir)
+
+    def add_program(self, name: str, *command: str, log_dir: Path) -> None:
+        """Add another program; it is started by :meth:`start`."""
         log_dir.mkdir(parents=True, exist_ok=True)
-        self.services.append(Service(name, arguments, log_dir / f"{name}.log"))
+        self.services.append(Service(name, command, log_dir / f"{name}.log"))
 
     def start(self) -> None:
         """Start every service that is not running."""
@@ -44,10 +48,16 @@ class ProcessGroup:
             if service.process is None or service.process.poll() is not None:
                 self._spawn(service)
 
+    def start_one(self, name: str) -> None:
+        """Start one service if it is not running."""
+        service = self.named(name)
+        if service.process is None or service.process.poll() is not None:
+            self._spawn(service)
+
     def _spawn(self, service: Service) -> None:
         with service.log.open("ab") as log:
             service.process = subprocess.Popen(  # noqa: S603  (our own command line)
-                [sys.executable, str(MANAGE), *service.arguments],
+                list(service.command),
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

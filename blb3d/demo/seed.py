@@ -5,6 +5,7 @@ Loading twice changes nothing. Everything goes through verbs, as a person would 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -20,8 +21,9 @@ from blb3d.demo.catalogue import COMPONENTS, FILAMENTS, GOODS, PRINTERS, VENDORS
 from integrations.models import Channel, Marketplace, MarketplaceProductMapping, PrinterConnection
 from inventory import services as inventory
 from inventory.models import InventoryLocation, Product, ProductPlate, Vendor
-from production.models import Printer, PrinterSlot, WorkCenter
-from production.ports import Slicer, SliceRequest
+from production import services as production
+from production.models import Printer, PrinterSlot, Routing, WorkCenter
+from production.ports import SliceFilament, Slicer, SliceRequest
 from sales import services as sales
 from sales.models import Customer, CustomerAddress
 
@@ -48,17 +50,23 @@ USERS = (
 )
 
 
+ROBOT = "plate-robot@demo.example"
+
+
 def load(*, ftps_port: int) -> None:
     """Load the demo farm, or bring it up to date; ``ftps_port`` is the first simulated printer's upload port."""
     seeder = User.objects.system("demo")
     _users()
-    _places(seeder)
-    materials = {filament.sku: _filament(filament, seeder) for filament in FILAMENTS}
+    production.add_standard_defects(actor=seeder)
+    add_places(seeder)
+    materials = {filament.sku: add_filament(filament, seeder) for filament in FILAMENTS}
     for sku, name, category, unit, cost in COMPONENTS:
-        _component(sku, name, category, unit, cost, seeder)
+        add_component(sku, name, category, unit, cost, seeder)
     _printers(materials, ftps_port)
+    models = sorted({row.model for row in PRINTERS})
     for good in GOODS:
-        _good(good, seeder)
+        add_good(good, seeder, models=models)
+        _routing(good, seeder)
     _customer(seeder)
     Channel.objects.get_or_create(marketplace=Marketplace.SQUARESPACE)
 
@@ -74,11 +82,23 @@ def _users() -> None:
             user.save()
 
 
-def _places(seeder: User) -> None:
+def plate_robot() -> User:
+    """Return the user who clears plates where no person does, made at the first call; nobody can log in as it."""
+    found = User.objects.filter(email=ROBOT).first()
+    if found is None:
+        found = User.objects.create_user(ROBOT, None, first_name="Plate", last_name="robot", is_staff=True)
+        found.groups.add(*Group.objects.filter(name__in=("operator", "quality")))
+    return found
+
+
+def add_places(seeder: User) -> None:
+    """Add stores, work centers and vendors."""
     for code, name, default in (("MAIN", "Main store", True), ("FG", "Finished goods", False)):
         InventoryLocation.objects.get_or_create(code=code, defaults={"name": name, "is_default": default})
     for code, name, kind in (
         ("PRINT", "Print room", "print"),
+        ("POST", "Deburring", "post_process"),
+        ("ASM", "Assembly", "assemble"),
         ("QC", "Inspection", "inspect"),
         ("PACK", "Packing", "pack"),
     ):
@@ -87,7 +107,8 @@ def _places(seeder: User) -> None:
         Vendor.objects.get_or_create(code=code, defaults={"name": name, "lead_time_days": days})
 
 
-def _filament(filament: Filament, seeder: User) -> Product:
+def add_filament(filament: Filament, seeder: User) -> Product:
+    """Add a filament with its lots, or return it as it is."""
     found = Product.objects.filter(sku=filament.sku).first()
     if found:
         return found
@@ -124,7 +145,10 @@ def _filament(filament: Filament, seeder: User) -> Product:
     return product
 
 
-def _component(sku: str, name: str, category: str, unit: str, cost: Decimal, seeder: User) -> None:
+def add_component(
+    sku: str, name: str, category: str, unit: str, cost: Decimal, seeder: User, *, quantity: int = 500
+) -> None:
+    """Add a bought component with one lot of ``quantity``."""
     if Product.objects.filter(sku=sku).exists():
         return
     product = inventory.create_product(
@@ -141,7 +165,7 @@ def _component(sku: str, name: str, category: str, unit: str, cost: Decimal, see
     inventory.receive_lot(
         product,
         lot_number=f"{sku}-2501",
-        quantity=Decimal(500),
+        quantity=Decimal(quantity),
         unit_cost=cost,
         vendor=Vendor.objects.get(code="PACKMART"),
         actor=seeder,
@@ -171,7 +195,8 @@ def _printers(materials: dict[str, Product], ftps_port: int) -> None:
         link.save()
 
 
-def _good(good: Good, seeder: User) -> None:
+def add_good(good: Good, seeder: User, *, models: Sequence[str]) -> None:
+    """Add a catalogue product with bill of materials, plate and released print files for printer ``models``."""
     if Product.objects.filter(sku=good.sku).exists():
         return
     filament = Product.objects.get(sku=good.filament)
@@ -215,22 +240,31 @@ def _good(good: Good, seeder: User) -> None:
             erp_product=product,
         )
     for plate in ProductPlate.objects.filter(product=product):
-        _print_files(plate, good, filament, seeder)
+        _print_files(plate, good, filament, seeder, models)
 
 
-def _print_files(plate: ProductPlate, good: Good, filament: Product, seeder: User) -> None:
+def _routing(good: Good, seeder: User) -> None:
+    product = Product.objects.get(sku=good.sku)
+    if not good.steps or Routing.objects.filter(product=product).exists():
+        return
+    steps = [
+        production.StepSpec(name, WorkCenter.objects.get(code=center), minutes_per_unit=minutes)
+        for name, center, minutes in good.steps
+    ]
+    production.set_routing(product, steps, actor=seeder)
+
+
+def _print_files(plate: ProductPlate, good: Good, filament: Product, seeder: User, models: Sequence[str]) -> None:
     slicer: Slicer = import_string(settings.SLICER_BACKEND)()
-    for model in sorted({row.model for row in PRINTERS}):
+    for model in models:
         result = slicer.slice(
             SliceRequest(
                 source=b"",
                 file_name=f"{good.sku}.3mf",
                 printer_model=model,
-                material_type=filament.material_type,
+                filaments=(SliceFilament(0, filament.material_type, filament.color_hex, good.grams * good.per_plate),),
                 name=good.name,
-                color_hex=f"#{filament.color_hex}",
                 copies=good.per_plate,
-                estimated_grams=good.grams * good.per_plate,
                 estimated_minutes=good.minutes * good.per_plate,
             )
         )
@@ -240,8 +274,10 @@ def _print_files(plate: ProductPlate, good: Good, filament: Product, seeder: Use
             content=result.content,
             file_name=result.file_name,
             minutes=result.minutes,
-            grams=sum((grams for _, _, grams in result.grams), Decimal(0)),
+            grams=result.grams,
             sliced_by=result.sliced_by,
+            filaments=result.filaments,
+            layers=result.layers,
             warnings=result.warnings,
             actor=seeder,
         )

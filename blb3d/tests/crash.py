@@ -21,6 +21,7 @@ from blb3d.core.idempotency import IdempotencyRecord
 from blb3d.core.inbox import InboundMessage
 from blb3d.core.outbox import EventDelivery
 from blb3d.core.work import WorkStatus
+from integrations.models import SliceTask
 
 BEFORE, AFTER = "before", "after"
 #: What the migrations and the test runner put there once.
@@ -113,7 +114,7 @@ class Process:
 def let_leases_end() -> None:
     """Let the time pass after which what a dead process had taken may be taken by another."""
     long_ago = timezone.now() - datetime.timedelta(minutes=1)
-    for model in (EventDelivery, InboundMessage):
+    for model in (EventDelivery, InboundMessage, SliceTask):
         model.objects.filter(status=WorkStatus.PENDING).update(next_attempt_at=long_ago)
     IdempotencyRecord.objects.filter(status_code__isnull=True).update(created_at=timezone.now() - 2 * KEY_LEASE)
 

@@ -20,6 +20,7 @@ from blb3d.core import inbox, outbox
 from blb3d.core.work import WorkStatus
 from blb3d.demo.report import collect
 from blb3d.tests.crash import empty_database
+from integrations import slicing
 from integrations.models import MarketplaceProductMapping, OfflineCharge, PrinterCommand
 from integrations.printers.books import listener
 from integrations.slicers.simulated import SimulatedSlicer
@@ -190,6 +191,7 @@ class Play:
         """Do what the beat asks of the worker."""
         inbox.drain()
         outbox.drain()
+        slicing.drain()
         sales.settle_intended_payments(actor=User.objects.system("sales"))
         production.dispatch_next(actor=User.objects.system("dispatcher"))
         outbox.drain()

@@ -39,6 +39,8 @@ def _value(field: Any, number: int) -> Any:
         return timezone.now() + datetime.timedelta(hours=field.name in _LATER)
     if isinstance(field, models.DateField):
         return timezone.localdate()
+    if isinstance(field, models.TimeField):
+        return datetime.time(number % 24)
     if isinstance(field, models.BooleanField):
         return False
     if isinstance(field, models.DecimalField):

@@ -87,7 +87,7 @@ def test_every_act_has_one_name_and_a_real_permission_and_refuses_get(page: Any,
     verbs = page.declared_verbs()
     names = [verb.name for verb in verbs]
     assert len(set(names)) == len(names)
-    assert set(page.bulk_verbs) <= {verb.name for verb in verbs if not verb.asks}
+    assert set(page.bulk_verbs) <= {verb.name for verb in verbs if not verb.needs_answer}
     known = {f"{p.content_type.app_label}.{p.codename}" for p in Permission.objects.select_related("content_type")}
     assert {verb.permission for verb in verbs} <= known
     row = make_row(page.model) if names else None

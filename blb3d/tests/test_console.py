@@ -123,7 +123,7 @@ def test_a_card_leads_to_the_rows_that_it_counts(boss: User) -> None:
 
 def test_every_queue_and_page_is_named_after_a_real_permission() -> None:
     known = {f"{p.content_type.app_label}.{p.codename}" for p in Permission.objects.select_related("content_type")}
-    assert {queue.permission for queue in home.QUEUES} <= known
+    assert {name for queue in home.QUEUES for name in (queue.permission, queue.also) if name} <= known
     assert all(apps.get_model(label) for models in navigation.NAVIGATION.values() for label, _, _ in models)
 
 
@@ -159,17 +159,21 @@ def test_home_costs_the_same_with_many_rows(boss: User) -> None:
         make_row(PrintJobPart)
         make_row(Invoice)
     assert queries() == few
-    assert few <= len(home.QUEUES) + 12
+    assert few <= len(home.QUEUES) + 13
 
 
 def test_home_shows_a_role_its_own_work_only() -> None:
     operator = clerk("operator")
     assert set(counts(operator)) == {
-        "Orders to pack",
+        "Orders to inspect and pack",
         "Plates to clear",
         "Failed jobs",
         "Jobs ended unseen",
+        "Jobs to start",
+        "Problems of printers",
         "Printers silent or refused",
+        "Services due",
+        "Work after printing",
     }
     assert [number.name for number in home.numbers_for(asking(operator))] == ["Orders", "Shipped", "Parts printed"]
     page = entering(operator).get(reverse("admin:index"))
@@ -263,7 +267,9 @@ def test_the_materials_page_names_what_is_short(boss: User) -> None:
     assert (card.count, card.url) == (1, reverse("console-materials"))
 
 
-@pytest.mark.parametrize("name", ["console-trace", "console-materials"])
+@pytest.mark.parametrize(
+    "name", ["console-trace", "console-materials", "console-dispatch", "console-services", "console-yield"]
+)
 def test_pages_of_their_own_are_for_roles_that_may_see_what_is_on_them(name: str) -> None:
     nobody = User.objects.create_user("new@example.com", is_staff=True)
     assert entering(nobody).get(reverse(name)).status_code == 403
@@ -282,10 +288,27 @@ def test_a_printer_with_a_full_plate_stands_first_and_leads_to_clearing(boss: Us
     assert [row["clear_url"] for row in home.farm(asking(clerk("sales")))] in ([], ["", ""])
 
 
+def test_a_print_whose_end_nobody_saw_is_not_shown_as_running(boss: User) -> None:
+    printer = Printer.objects.create(name="a", serial="1", model="X1C")
+    values = {"started_at": timezone.now(), "progress_percent": 40, "remaining_minutes": 116}
+    job = move(make_row(PrintJob), "printing", printer=printer, **values)
+    page = entering(boss).get(reverse("admin:index")).content.decode()
+    assert " left</span>" in page
+    move(job, "unknown")
+    page = entering(boss).get(reverse("admin:index")).content.decode()
+    assert " left</span>" not in page
+    assert job.get_status_display() in page
+
+
+def test_quality_sees_the_orders_that_wait_for_its_inspection(boss: User) -> None:
+    move(make_row(SalesOrder), "quality_check")
+    assert counts(clerk("quality"))["Orders to inspect and pack"] == 1
+
+
 def test_home_says_so_when_nothing_needs_anybody(boss: User) -> None:
     page = entering(boss).get(reverse("admin:index"))
     assert page.context["queue_groups"] == {}
-    assert len(page.context["idle_queues"]) == len(home.QUEUES) + 1
+    assert len(page.context["idle_queues"]) == len(home.QUEUES) + 4
     assert "Nothing needs you now." in page.content.decode()
 
 

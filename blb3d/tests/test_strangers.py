@@ -18,14 +18,23 @@ from blb3d.tests.rows import make_row
 from integrations.squarespace.sandbox import Shop
 from integrations.tests.conftest import sandbox, shop
 from inventory.models import Inventory as Balance
-from inventory.models import InventoryLocation, InventoryTransaction, MaterialLot, PrintFile, Product, Vendor
+from inventory.models import InventoryLocation, InventoryTransaction, MaterialLot, PrintFile, Product, Spool, Vendor
 from production.models import (
+    DefectReason,
+    JobPhoto,
     Nonconformance,
     Printer,
+    PrinterProblem,
     PrintJob,
+    ProductionOperation,
     ProductionOrder,
     QualityInspection,
+    Routing,
+    ScheduleEntry,
+    ScheduleRun,
     SerialNumber,
+    WallScreen,
+    WorkCenter,
 )
 from quotes.models import Quote, QuoteFile
 from sales.models import Customer, CustomerAddress, CustomerUser, Invoice, Payment, SalesOrder, Shipment
@@ -46,6 +55,13 @@ ROWS: dict[str, Any] = {
     "api/v1/production-orders/": ProductionOrder.objects.all(),
     "api/v1/print-jobs/": PrintJob.objects.all(),
     "api/v1/printers/": Printer.objects.all(),
+    "api/v1/printer-problems/": PrinterProblem.objects.all(),
+    "api/v1/spools/": Spool.objects.all(),
+    "api/v1/operations/": ProductionOperation.objects.all(),
+    "api/v1/routings/": Routing.objects.all(),
+    "api/v1/defect-reasons/": DefectReason.objects.all(),
+    "api/v1/schedule/": ScheduleEntry.objects.all(),
+    "api/v1/schedule/runs/": ScheduleRun.objects.all(),
     "api/v1/serials/": SerialNumber.objects.all(),
     "api/v1/inspections/": QualityInspection.objects.all(),
     "api/v1/nonconformances/": Nonconformance.objects.all(),
@@ -61,6 +77,12 @@ ROWS: dict[str, Any] = {
     "orders/": SalesOrder.objects.all(),
     "invoices/": Invoice.objects.all(),
     "quotes/": Quote.objects.all(),
+    "floor/printers/": Printer.objects.all(),
+    "floor/problems/": PrinterProblem.objects.all(),
+    "floor/photos/": JobPhoto.objects.all(),
+    "floor/screens/": WallScreen.objects.all(),
+    "floor/spools/": Spool.objects.all(),
+    "floor/work/": WorkCenter.objects.all(),
     "company/users/": CustomerUser.objects.all(),
     "company/addresses/": CustomerAddress.objects.all(),
 }
@@ -72,11 +94,14 @@ BODIES: dict[str, dict[str, str]] = {
     "sales-order-convert": {},
     "quote-accept": {},
     "quote-approve": {},
+    "quote-ask-changes": {"text": "curious"},
+    "quote-comments": {"text": "curious"},
+    "quote-offer": {"unit_price": "1.00", "reason": "curious"},
     "sales-order-status": {"status": "cancelled", "reason": "curious"},
     "sales-order-payment": {"amount": "1.00", "method": "card"},
 }
-#: Addresses whose parts are no ids but secrets that were mailed.
-SECRETS = {"password-reset-confirm", "verify-email"}
+#: Addresses whose parts are no ids but secrets that were mailed, or given by who may see the quote or the farm.
+SECRETS = {"password-reset-confirm", "verify-email", "shared-quote", "shared-picture", "wall"}
 
 
 def addresses() -> Iterator[tuple[str, URLPattern]]:

@@ -23,7 +23,10 @@ class Trust(StrEnum):
 
 @dataclass(frozen=True)
 class PrinterAddress:
-    """One printer on the network. ``certificate`` is PEM text: the authority's, or the pinned one."""
+    """One printer on the network. ``certificate`` is PEM text: the authority's, or the pinned one.
+
+    ``name`` is what the certificate must be made out to where that is not the printer: the host of a common broker.
+    """
 
     serial: str
     host: str
@@ -32,6 +35,7 @@ class PrinterAddress:
     ftps_port: int = FTPS_PORT
     trust: Trust = Trust.AUTHORITY
     certificate: str = field(default="", repr=False)
+    name: str = ""
 
     def tls_context(self, *, newest: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED) -> ssl.SSLContext | None:
         """Return the TLS settings for this printer, None where TLS is off; ``ssl.SSLError`` for a bad certificate.
@@ -42,11 +46,11 @@ class PrinterAddress:
         if self.trust is Trust.OFF:
             return None
         context = _SerialNameContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.serial = self.serial
+        context.serial = self.name or self.serial
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.maximum_version = newest
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        context.check_hostname = self.trust is Trust.AUTHORITY
+        context.check_hostname = self.trust is Trust.AUTHORITY or bool(self.name)
         if self.trust is Trust.PINNED:
             context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         context.load_verify_locations(cadata=self.certificate)

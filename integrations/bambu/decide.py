@@ -17,7 +17,8 @@ from integrations.bambu.state import GcodeState, PrinterState, Severity
 #: Below this low half a print error tells a phase, not a fault (section 3).
 FIRST_REAL_ERROR = 0x4000
 #: What ``stg_cur`` says about a pause (section 9).
-PAUSE_STAGES = {6: "filament ran out", 16: "paused by a person", 17: "front cover is off", 35: "nozzle is clogged"}
+RAN_OUT = "filament ran out"
+PAUSE_STAGES = {6: RAN_OUT, 16: "paused by a person", 17: "front cover is off", 35: "nozzle is clogged"}
 FILE_SUFFIXES = (".gcode.3mf", ".3mf", ".gcode")
 
 
@@ -121,12 +122,15 @@ class PrinterWatch:
         self._linked_at: datetime | None = None
         self._errors: list[tuple[str, int]] = []
         self._foreign: tuple[str, str] | None = None
+        #: Whose job the printer showed when ours was sent.
+        self._before: tuple[str, ...] | None = None
 
     # --- what the caller tells -------------------------------------------------------------------------------------
 
     def expect(self, job: ExpectedJob) -> None:
         """Await ``job`` from now on; best called before the job is sent, but a job that already runs is found too."""
         self.job = job
+        self._before = _identity(self._last) if self._last and not job.started else None
         self._errors = []
         self._settled = None
         if self._last and self._match(self._last) is Match.MINE:
@@ -145,6 +149,27 @@ class PrinterWatch:
         """Note that frames were missed: the next one is history again, and an end seen then is inferred."""
         self._is_first, self._linked_at = True, None
         self._candidate = self._settled = None
+
+    @property
+    def awaits_frame(self) -> bool:
+        """Tell whether the next frame is news even if it changes nothing.
+
+        The first one of a connection is, and those that come until what was seen is believed: progress counts then.
+        """
+        return self._candidate is None or self._candidate != self._settled
+
+    @property
+    def believed(self) -> GcodeState | None:
+        """The state that has lasted long enough to be believed, None before there is one."""
+        return GcodeState(self._settled[0]) if self._settled else None
+
+    def shift(self, by: timedelta) -> None:
+        """Note that the clock was set: what has passed since anything was seen stays what it was."""
+        self._candidate_since = self._candidate_since and self._candidate_since + by
+        self._linked_at = self._linked_at and self._linked_at + by
+        if self.job:
+            running = self.job.running_since and self.job.running_since + by
+            self.job = replace(self.job, sent_at=self.job.sent_at + by, running_since=running)
 
     def answer(self, answer: CommandAnswer, at: datetime) -> tuple[Decision, ...]:
         """Take in the answer to a command: a refused ``project_file`` ends a job that has not begun."""
@@ -232,11 +257,17 @@ class PrinterWatch:
     def _decide_foreign(self, job: ExpectedJob, state: PrinterState, at: datetime, first: bool) -> Iterator[Decision]:
         """Another job is on the printer: ours, if it ever began, ended unseen; a person must say how."""
         taken = state.gcode_state.is_active
+        if taken and not job.started and not first and self._shows_the_job_before(job, state):
+            return  # The state came ahead of whose it is (section 8); where nothing follows the hold decides.
         if job.started or (taken and first):
             yield self._end(Kind.UNSEEN_END, state, at, inferred=True)
         elif taken:
             yield self._end(Kind.NOT_STARTED, state, at, cause=Cause("another job took the printer", "subtask_id"))
         yield from self._watch_foreign(state, at, first)
+
+    def _shows_the_job_before(self, job: ExpectedJob, state: PrinterState) -> bool:
+        """Tell whether the printer still shows the identity that it showed when our job was sent."""
+        return state.subtask_id == job.previous_id != "" or _identity(state) == self._before
 
     def _decide_active(self, state: PrinterState, at: datetime, first: bool) -> Iterator[Decision]:
         yield from self._begin(state, at, inferred=first)
@@ -249,11 +280,15 @@ class PrinterWatch:
             self.job = replace(self.job, paused=is_paused)
             cause = self._pause_cause(state) if is_paused else None
             yield self._say(Kind.PAUSED if is_paused else Kind.RESUMED, state, at, cause=cause, inferred=first)
+        if is_paused:
+            # How far it was is often told in the very frame in which it stops.
+            yield from self._progress(state, at)
 
     def _decide_inactive(
         self, job: ExpectedJob, state: PrinterState, at: datetime, first: bool, match: Match
     ) -> Iterator[Decision]:
         """The printer is free: did our job end, and how, or has it not begun yet?"""
+        after_a_gap = first
         if not job.started:
             if job.running_since is None and not self._must_have_run(job, state, match):
                 return  # the past lingers: the hold decides
@@ -270,8 +305,11 @@ class PrinterWatch:
         elif state.gcode_state is GcodeState.IDLE:
             yield self._end(Kind.ABORTED, state, at, inferred=first)
         else:
-            kind = Kind.FAILED if job.running_since else Kind.REJECTED
-            yield self._end(kind, state, at, cause=self._failure_cause(state), inferred=first)
+            kind, cause = Kind.FAILED if job.running_since else Kind.REJECTED, self._failure_cause(state)
+            if after_a_gap and cause is None:
+                # Without its code a person's cancel looks the same, and the code was shown while nobody listened.
+                kind = Kind.UNSEEN_END
+            yield self._end(kind, state, at, cause=cause, inferred=first)
 
     def _must_have_run(self, job: ExpectedJob, state: PrinterState, match: Match) -> bool:
         """Tell whether an end with our identity is news although we never saw the job begin."""
@@ -400,6 +438,10 @@ class PrinterWatch:
         decision = replace(self._say(kind, state, at, cause=cause, inferred=inferred), by_us=by_us)
         self.job = None
         return decision
+
+
+def _identity(state: PrinterState) -> tuple[str, ...]:
+    return (state.subtask_id, state.task_id, state.project_id, state.subtask_name)
 
 
 def _bare(name: str) -> str:

@@ -103,6 +103,10 @@ class _PrinterFTP(ftplib.FTP_TLS):
         session = self.sock.session if isinstance(self.sock, ssl.SSLSocket) else None
         try:
             return self._settings.wrap_socket(connection, session=session), size
+        except ssl.SSLCertVerificationError:
+            # Not the printer: whoever it is gets the file in no form.
+            connection.close()
+            raise
         except OSError as problem:
             connection.close()
             raise _ChannelProblem(f"the protected data channel failed: {problem}") from problem

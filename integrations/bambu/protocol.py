@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+import orjson
+
 FULL_FRAME_KEYS = 40
 USERNAME = "bblp"
 MQTT_PORT = 8883
@@ -225,7 +227,7 @@ def project_file(
 # --- events ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class StatusReport:
     """A status push, whole or only what changed: the one kind of message that is merged into a printer's state."""
 
@@ -293,9 +295,13 @@ def parse(payload: bytes) -> tuple[Event, ...]:
     if len(payload) > MAX_PAYLOAD_BYTES:
         return (Unreadable("too long", len(payload)),)
     try:
-        document = json.loads(payload.decode("utf-8", "replace"))
-    except (ValueError, RecursionError) as failure:
-        return (Unreadable(f"not JSON: {type(failure).__name__}", len(payload)),)
+        document = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        # Not always UTF-8, and now and then numbers that are none: what the strict reader refuses may still be read.
+        try:
+            document = json.loads(payload.decode("utf-8", "replace"))
+        except (ValueError, RecursionError) as failure:
+            return (Unreadable(f"not JSON: {type(failure).__name__}", len(payload)),)
     if not isinstance(document, dict):
         return (Unreadable("not an object", len(payload)),)
     events = tuple(_event(kind, body) for kind, body in document.items() if isinstance(body, dict))
@@ -303,9 +309,11 @@ def parse(payload: bytes) -> tuple[Event, ...]:
 
 
 def _event(kind: str, body: dict[str, Any]) -> Event:
+    if kind == "print" and body.get("command") == "push_status":
+        return StatusReport(body)
     command = as_text(body.get("command"))
     # A delta may come without a command; an answer always repeats the one it answers.
-    if kind == "print" and (command == "push_status" or (not command and "result" not in body)):
+    if kind == "print" and not command and "result" not in body:
         return StatusReport(body)
     if kind == "info" and command == "get_version" and isinstance(body.get("module"), list):
         return _version_report(body["module"])

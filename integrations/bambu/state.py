@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 from typing import Any
 
 from integrations.bambu.protocol import (
     EXTERNAL_TRAY,
+    NO_TRAY,
     CommandAnswer,
     Event,
     StatusReport,
+    Unreadable,
     VersionReport,
     as_hex,
     as_int,
@@ -28,6 +31,11 @@ SIGNATURE_HMS = "0500_0500_0001_0007"
 EMPTY_TRAY_STATES = frozenset({9, 10})
 #: Real states nest five deep; anything deeper is taken as it comes, so that no payload can exhaust the stack.
 MAX_DEPTH = 8
+#: A picture is about 20 kB. One that became this large is not one, and is looked at after so many bytes were merged.
+MAX_PICTURE_BYTES = 1_000_000
+LOOK_AFTER_BYTES = 8_000_000
+#: More filaments than any file has.
+MAX_FILAMENTS = 64
 
 
 # --- merging ---------------------------------------------------------------------------------------------------------
@@ -164,6 +172,8 @@ class Tray:
     remain: int | None
     tag_uid: str
     tray_uuid: str
+    #: What a full reel of this kind holds, from its tag; 0 where nothing tells.
+    full_grams: int = 0
 
     @property
     def has_tag(self) -> bool:
@@ -190,6 +200,7 @@ class PrinterState:
     health: tuple[HealthMessage, ...] = ()
     trays: tuple[Tray, ...] = ()
     active_tray: int | None = None
+    mapping: tuple[int | None, ...] = ()
     nozzle_diameter: str = ""
     firmware: str = ""
     product_name: str = ""
@@ -201,9 +212,7 @@ class PrinterState:
         health = tuple(message for entry in _list(merged.get("hms")) if (message := HealthMessage.read(entry)))
         return cls(
             gcode_state=GcodeState.read(merged.get("gcode_state")),
-            percent=min(100, max(0, as_int(merged.get("mc_percent")) or 0)),
-            remaining_minutes=as_int(merged.get("mc_remaining_time")),
-            layer=max(0, as_int(merged.get("layer_num")) or 0),
+            **_progress(merged),
             total_layers=max(0, as_int(merged.get("total_layer_num")) or 0),
             subtask_id=_job_id(merged.get("subtask_id")),
             subtask_name=as_text(merged.get("subtask_name")),
@@ -214,10 +223,48 @@ class PrinterState:
             fail_reason=as_int(merged.get("fail_reason")) or 0,
             health=health,
             trays=tuple(loaded_trays(merged)),
-            active_tray=as_int(_dict(merged.get("ams")).get("tray_now")),
+            active_tray=_active_tray(merged),
+            mapping=tuple(tray_number(value) for value in _list(merged.get("mapping"))[:MAX_FILAMENTS]),
             nozzle_diameter=as_text(merged.get("nozzle_diameter"), limit=10),
             write_access=_write_access(merged.get("fun"), health),
         )
+
+
+def _progress(merged: dict[str, Any]) -> dict[str, Any]:
+    """Return what changes all the time while a job runs."""
+    return {
+        "percent": min(100, max(0, as_int(merged.get("mc_percent")) or 0)),
+        "remaining_minutes": as_int(merged.get("mc_remaining_time")),
+        "layer": max(0, as_int(merged.get("layer_num")) or 0),
+    }
+
+
+def tray_number(address: object) -> int | None:
+    """Return the global tray number of ``unit << 8 | slot``, None for an unused or empty place (section 4)."""
+    value = as_int(address)
+    if value is None or not 0 <= value < 0xFFFF:
+        return None
+    unit, slot = value >> 8, value & 0xFF
+    if unit >= EXTERNAL_TRAY:
+        return None if slot == 0xFF else EXTERNAL_TRAY
+    if slot == 0xFF:
+        return None
+    return unit if unit >= 128 else unit * 4 + slot
+
+
+def _active_tray(merged: dict[str, Any]) -> int | None:
+    """Return the global number of the tray that feeds now, None where nothing does.
+
+    Machines with several hot ends tell it by hot end, which one is in use stands in bits 4 to 7 of their state; their
+    ``tray_now`` counts within one unit only (section 4).
+    """
+    extruder = _dict(_dict(merged.get("device")).get("extruder"))
+    in_use = (as_int(extruder.get("state")) or 0) >> 4 & 0xF
+    for entry in _list(extruder.get("info")):
+        if isinstance(entry, dict) and as_int(entry.get("id")) == in_use and "snow" in entry:
+            return tray_number(entry["snow"])
+    now = as_int(_dict(merged.get("ams")).get("tray_now"))
+    return None if now is None or now == NO_TRAY or not 0 <= now <= NO_TRAY else now
 
 
 def _job_id(value: object) -> str:
@@ -292,39 +339,118 @@ def _tray(number: int, slot: dict[str, Any]) -> Tray | None:
         remain=remain if has_tag and remain is not None and 0 <= remain <= 100 else None,
         tag_uid=tag if has_tag else "",
         tray_uuid=uuid if uuid.strip("0") else "",
+        full_grams=max(0, as_int(slot.get("tray_weight")) or 0) if has_tag else 0,
     )
 
 
 # --- one printer's running picture -----------------------------------------------------------------------------------
 
+#: What a change of the typed state can come from. Temperatures, fans and the like change many times a minute and say
+#: nothing about jobs: they are merged, and nothing else is done about them.
+_SPOOL_KEYS = frozenset({"ams", "vt_tray", "vir_slot", "mapping", "device"})
+_PROGRESS_KEYS = frozenset({"mc_percent", "mc_remaining_time", "layer_num"})
+_JOB_KEYS = frozenset({"gcode_state", "total_layer_num", "subtask_id", "subtask_name", "task_id", "project_id",
+                       "stg_cur", "print_error", "fail_reason", "hms", "fun", "nozzle_diameter"})  # fmt: skip
+TELLING_KEYS = _SPOOL_KEYS | _PROGRESS_KEYS | _JOB_KEYS
+_MISSING: Any = object()
 
-@dataclass
+
+class _Reading(IntEnum):
+    """How much of the typed state must be read anew."""
+
+    NOTHING = 0
+    PROGRESS = 1
+    EVERYTHING = 2
+
+
 class PrinterMirror:
-    """The merged picture of one printer, fed with payload bytes; not thread-safe, one per connection."""
+    """The merged picture of one printer, fed with payload bytes; not thread-safe, one per connection.
 
-    merged: dict[str, Any] = field(default_factory=dict)
-    version: VersionReport | None = None
-    refused_unsigned: bool = False
+    ``merged`` is changed in place. ``changed`` tells whether the last payload may have changed the typed state,
+    ``forgotten`` how often a picture grew beyond all measure and was thrown away: the whole of it must be asked for.
+    """
+
+    __slots__ = ("_bytes", "_reading", "_state", "changed", "forgotten", "merged", "refused_unsigned", "version")
+
+    def __init__(self) -> None:
+        self.merged: dict[str, Any] = {}
+        self.version: VersionReport | None = None
+        self.refused_unsigned = False
+        self.changed = False
+        self.forgotten = 0
+        self._state: PrinterState | None = None
+        self._reading = _Reading.NOTHING
+        self._bytes = 0
 
     def receive(self, payload: bytes) -> tuple[Event, ...]:
         """Take in one payload and return what it was; only status reports change the picture. Never raises."""
+        self.changed = False
+        self._bytes += len(payload)
+        if self._bytes > LOOK_AFTER_BYTES:
+            self._bytes = 0
+            self._weigh()
         events = parse(payload)
         for event in events:
-            if isinstance(event, StatusReport):
-                self.merged = merge(self.merged, event.fields, is_full=event.is_full)
-                if _write_access(event.fields.get("fun"), ()) is WriteAccess.YES:
-                    self.refused_unsigned = False
+            if event.__class__ is StatusReport:
+                try:
+                    self._merge(event)  # type: ignore[arg-type]
+                except RecursionError:
+                    return (Unreadable("too deep", len(payload)),)
             elif isinstance(event, VersionReport):
                 self.version = event
+                self._touch(_Reading.EVERYTHING)
             elif isinstance(event, CommandAnswer) and event.wants_signature:
                 self.refused_unsigned = True
+                self._touch(_Reading.EVERYTHING)
         return events
+
+    def _weigh(self) -> None:
+        """Forget a picture that only grows: nothing that one printer says may take the memory of all."""
+        try:
+            is_one = len(json.dumps(self.merged)) <= MAX_PICTURE_BYTES
+        except (RecursionError, ValueError):
+            is_one = False
+        if not is_one:
+            self.merged.clear()
+            self.forgotten += 1
+
+    def _touch(self, reading: _Reading) -> None:
+        self.changed = True
+        self._reading = max(self._reading, reading)
+
+    def _merge(self, report: StatusReport) -> None:
+        merged, fields = self.merged, report.fields
+        news = [key for key in fields.keys() & TELLING_KEYS if merged.get(key, _MISSING) != fields[key]]
+        nested = {
+            key: value
+            for key, value in fields.items()
+            if (value.__class__ is dict or value.__class__ is list) and merged.get(key) != value
+        }
+        if nested:
+            before = {key: merged[key] for key in nested if key in merged}
+            merged.update({key: value for key, value in fields.items() if key not in nested})
+            merged.update(merge(before, nested, is_full=report.is_full))
+        else:
+            merged.update(fields)
+        if self.refused_unsigned and _write_access(fields.get("fun"), ()) is WriteAccess.YES:
+            self.refused_unsigned = False
+            self._touch(_Reading.EVERYTHING)
+        if news:
+            self._touch(_Reading.PROGRESS if _PROGRESS_KEYS.issuperset(news) else _Reading.EVERYTHING)
 
     @property
     def state(self) -> PrinterState | None:
         """The typed state, None until the printer has said what it is doing."""
-        if "gcode_state" not in self.merged:
-            return None
+        if self._reading is _Reading.NOTHING or "gcode_state" not in self.merged:
+            return self._state
+        if self._reading is _Reading.PROGRESS and self._state is not None:
+            self._state = replace(self._state, **_progress(self.merged))
+        else:
+            self._state = self._read()
+        self._reading = _Reading.NOTHING
+        return self._state
+
+    def _read(self) -> PrinterState:
         read = PrinterState.read(self.merged)
         extra: dict[str, Any] = {}
         if self.version:

@@ -1,17 +1,14 @@
-"""Which fact is told to whom. A mail goes out once per fact; what the server refuses waits for a person."""
+"""Which fact is told to whom; of quotes see ``quotes.py`` beside this. A mail goes out once per fact; what the server
+refuses waits for a person.
+"""
 
 from __future__ import annotations
 
 from blb3d.accounts import services as accounts
 from blb3d.accounts.models import User
 from blb3d.core.outbox import OutboxEvent, subscribes
-from integrations.mail.send import page, send
-from quotes.models import Quote
+from integrations.mail.send import event_key, page, send
 from sales.models import SalesOrder, Shipment
-
-
-def _key(event: OutboxEvent) -> str:
-    return f"event-{event.pk}-{event.topic}"
 
 
 @subscribes("accounts.user_registered", outside=True)
@@ -20,7 +17,7 @@ def mail_verification(event: OutboxEvent) -> None:
     user = User.objects.get(pk=event.payload["user_id"])
     if user.is_active and not user.is_email_verified:
         link = page("verify-email", **accounts.email_verification_link(user))
-        send("verify_email", user.email, key=_key(event), action_url=link)
+        send("verify_email", user.email, key=event_key(event), action_url=link)
 
 
 @subscribes("accounts.password_reset_requested", outside=True)
@@ -29,17 +26,7 @@ def mail_password_reset(event: OutboxEvent) -> None:
     user = User.objects.get(pk=event.payload["user_id"])
     if user.is_active:
         link = page("password-reset-confirm", **accounts.password_reset_link(user))
-        send("password_reset", user.email, key=_key(event), email=user.email, action_url=link)
-
-
-@subscribes("quotes.quote_submitted", "quotes.quote_approved", "quotes.changes_requested", outside=True)
-def mail_quote(event: OutboxEvent) -> None:
-    """Tell a customer that a quote is ready, is being looked at, or needs something from them."""
-    quote = Quote.all_objects.select_related("user", "customer").get(pk=event.payload["id"])
-    mails = {Quote.Status.APPROVED: "quote_ready", Quote.Status.PENDING: "quote_received"}
-    name = mails.get(event.payload["to"], "quote_changes")
-    to = quote.user.email if quote.user else quote.customer.email if quote.customer else ""
-    send(name, to, key=_key(event), quote=quote, action_url=page("quote-detail", pk=quote.pk))
+        send("password_reset", user.email, key=event_key(event), email=user.email, action_url=link)
 
 
 @subscribes("sales.order_confirmed", outside=True)
@@ -48,7 +35,7 @@ def mail_confirmation(event: OutboxEvent) -> None:
     order = SalesOrder.all_objects.select_related("customer").get(pk=event.payload["id"])
     if _is_ours_to_tell(order):
         link = page("order-detail", pk=order.pk)
-        send("order_confirmed", order.customer.email, key=_key(event), order=order, action_url=link)
+        send("order_confirmed", order.customer.email, key=event_key(event), order=order, action_url=link)
 
 
 @subscribes("sales.order_shipped", outside=True)
@@ -58,7 +45,9 @@ def mail_shipment(event: OutboxEvent) -> None:
     if _is_ours_to_tell(order):
         shipment = Shipment.all_objects.get(pk=event.payload["shipment_id"])
         link = shipment.tracking_url or page("order-detail", pk=order.pk)
-        send("order_shipped", order.customer.email, key=_key(event), order=order, shipment=shipment, action_url=link)
+        send(
+            "order_shipped", order.customer.email, key=event_key(event), order=order, shipment=shipment, action_url=link
+        )
 
 
 def _is_ours_to_tell(order: SalesOrder) -> bool:

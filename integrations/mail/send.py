@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import smtplib
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,12 +13,13 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 
 from blb3d.core.errors import PartnerRefused, PartnerUnavailable
+from blb3d.core.outbox import OutboxEvent
 
 #: From here on an SMTP reply means never (RFC 5321, 4.2.1); below it, later.
 _PERMANENT = 500
 
 
-def send(name: str, to: str, *, key: str, **context: Any) -> None:
+def send(name: str, to: str | Sequence[str], *, key: str, **context: Any) -> None:
     """Send the mail ``templates/mail/{name}`` as text and HTML; nothing goes to an address that cannot exist.
 
     ``key`` becomes the Message-ID, the same on every try: where a crash hides whether the server took it and it is sent
@@ -27,14 +29,16 @@ def send(name: str, to: str, *, key: str, **context: Any) -> None:
         PartnerUnavailable: the server cannot be reached, or says later.
         PartnerRefused: the server refuses for good.
     """
-    if not to or to.endswith(".invalid"):
+    receivers = [to] if isinstance(to, str) else to
+    receivers = [address for address in receivers if address and not address.endswith(".invalid")]
+    if not receivers:
         return
     context |= {"shop_name": settings.COMPANY_NAME}  # type: ignore[misc]
     host = urlsplit(settings.BASE_URL).hostname or "localhost"  # type: ignore[misc]
     mail = EmailMultiAlternatives(
         subject=" ".join(render_to_string(f"mail/{name}.subject.txt", context).split()),
         body=render_to_string(f"mail/{name}.txt", context).strip() + "\n",
-        to=[to],
+        to=receivers,
         headers={"Message-ID": f"<{key}@{host}>", "Auto-Submitted": "auto-generated"},
     )
     mail.attach_alternative(render_to_string(f"mail/{name}.html", context), "text/html")
@@ -50,9 +54,19 @@ def send(name: str, to: str, *, key: str, **context: Any) -> None:
         raise PartnerUnavailable(f"The mail server cannot be reached: {error}.", details={"mail": name}) from error
 
 
+def event_key(event: OutboxEvent) -> str:
+    """Return the key of the one mail that a fact is worth to a receiver."""
+    return f"event-{event.pk}-{event.topic}"
+
+
 def page(name: str, **arguments: Any) -> str:
     """Return the full address of a page of the portal."""
     return settings.BASE_URL.rstrip("/") + reverse(f"portal:{name}", kwargs=arguments)  # type: ignore[misc]
+
+
+def console_page(name: str, *arguments: Any) -> str:
+    """Return the full address of a page of the console."""
+    return settings.BASE_URL.rstrip("/") + reverse(f"admin:{name}", args=arguments)  # type: ignore[misc]
 
 
 def _reply(error: smtplib.SMTPException) -> tuple[int, str]:

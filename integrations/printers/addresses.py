@@ -21,14 +21,16 @@ def command_address(link: PrinterConnection) -> PrinterAddress:
     """Return where the printer's MQTT session is: at the one broker of MQTT_HOST, or at the printer itself."""
     if not settings.MQTT_HOST:
         return file_address(link)
-    # The broker's certificate names the broker, not a printer: only who signed it is checked.
+    # The broker's certificate names the broker, not a printer: a printer that the same authority signed is no broker. A
+    # printer's access code is none of its business.
     return PrinterAddress(
         link.printer.serial,
         settings.MQTT_HOST,
-        link.access_code(),
+        settings.MQTT_PASSWORD,
         mqtt_port=settings.MQTT_PORT,
         trust=Trust.PINNED if settings.MQTT_TLS else Trust.OFF,
         certificate=_authority() if settings.MQTT_TLS else "",
+        name=settings.MQTT_HOST,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import logging
-from dataclasses import replace
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -16,15 +16,15 @@ from blb3d.accounts.models import User
 from blb3d.core.errors import InvalidTransition
 from blb3d.core.outbox import emit
 from blb3d.core.work import WorkStatus
-from integrations.bambu.decide import FILE_SUFFIXES, Cause, Decision, ExpectedJob, Kind
-from integrations.bambu.protocol import EXTERNAL_TRAY
-from integrations.bambu.state import GcodeState, Tray
+from integrations.bambu.decide import FILE_SUFFIXES, RAN_OUT, Cause, Decision, ExpectedJob, Kind
+from integrations.bambu.state import GcodeState
 from integrations.bambu.state import WriteAccess as Access
-from integrations.models import PrinterCommand
+from integrations.bambu.words import error_words, is_runout
+from integrations.models import PrinterCommand, PrinterConnection
+from integrations.printers.loaded import note_loaded
 from integrations.printers.session import Finding, PrinterSession, Refused
-from inventory.models import Product
 from production import services as production
-from production.models import Printer, PrinterSlot, PrintJob
+from production.models import Printer, PrinterEvent, PrintJob
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +69,11 @@ def _book_job(session: PrinterSession, job: PrintJob, finding: Finding) -> None:
         case Kind.STARTED:
             production.begin_job(job, actor=actor, at=decision.at, printer=session.printer)
             _remember_number(job, finding)
+            note_loaded(session, job, decision.state)
         case Kind.PAUSED:
             production.record_paused(job, actor=actor, reason=reason)
+            if decision.cause and (is_runout(decision.cause.code) or decision.cause.code == RAN_OUT):
+                _tell_of_runout(session, job, reason)
         case Kind.RESUMED:
             production.record_resumed(job, actor=actor)
         case Kind.FINISHED:
@@ -81,6 +84,7 @@ def _book_job(session: PrinterSession, job: PrintJob, finding: Finding) -> None:
             production.record_cancelled(job, actor=actor, reason=told, progress_percent=finding.percent, at=decision.at)
         case Kind.FAILED | Kind.ABORTED | Kind.REJECTED:
             if _book_refusal(session, job, finding):
+                _write_down(session, job, finding, reason or "The printer refused it")
                 return
             production.record_failed(
                 job,
@@ -94,8 +98,47 @@ def _book_job(session: PrinterSession, job: PrintJob, finding: Finding) -> None:
             production.lose_job(job, actor=actor, reason="The printer was not heard when the job ended")
         case Kind.NOT_STARTED:
             _not_started(session, job, finding)
+            _write_down(session, job, finding, reason)
             return
     _settle_start(job.pk, WorkStatus.DONE)
+    _write_down(session, job, finding, reason)
+
+
+def _write_down(session: PrinterSession, job: PrintJob, finding: Finding, reason: str) -> None:
+    """Add the decision to the printer's events, in the transaction of what it decided."""
+    decision = finding.decision
+    # A job begins once per dispatch and ends once; it may pause at many moments.
+    often = decision.kind in (Kind.PAUSED, Kind.RESUMED)
+    moment = f"{decision.at.timestamp():.3f}" if often else str(job.dispatch_attempts)
+    key = f"job {job.pk} {decision.kind} {moment}"
+    if PrinterEvent.objects.filter(printer=session.printer, key=key).exists():
+        return
+    PrinterEvent.objects.create(
+        printer=session.printer,
+        job=job,
+        key=key,
+        at=decision.at,
+        kind=f"job_{decision.kind}",
+        text=f"{job.code}: {reason}"[:300] if reason else job.code,
+        details={
+            "percent": finding.percent,
+            "inferred": decision.inferred,
+            "by_us": decision.by_us,
+            "code": decision.cause.code if decision.cause else "",
+        },
+    )
+
+
+def _tell_of_runout(session: PrinterSession, job: PrintJob, reason: str) -> None:
+    """Tell whoever cares that a job waits for filament."""
+    emit(
+        "integrations.printer_runout",
+        f"production.printer:{session.printer.pk}",
+        id=session.printer.pk,
+        job_id=job.pk,
+        number=job.code,
+        reason=reason,
+    )
 
 
 _END_WORDS = {
@@ -106,7 +149,7 @@ _END_WORDS = {
 
 
 def _words(cause: Cause | None) -> str:
-    return f"{cause.code} ({cause.source})" if cause else ""
+    return error_words(cause.code) if cause else ""
 
 
 def _minutes(decision: Decision) -> Decimal | None:
@@ -295,6 +338,20 @@ def _mark_read_only(session: PrinterSession) -> None:
     _update(session.printer, write_access=Printer.WriteAccess.NO)
 
 
+def write_seen(sessions: Iterable[PrinterSession], at: datetime.datetime) -> None:
+    """Note for printers that are heard that they are, in one statement and no more often than is useful."""
+    due = [
+        session.printer
+        for session in sessions
+        if session.printer.last_seen_at is None or at - session.printer.last_seen_at >= SEEN_EVERY
+    ]
+    for start in range(0, len(due), 500):
+        part = due[start : start + 500]
+        Printer.objects.filter(pk__in=[printer.pk for printer in part]).update(last_seen_at=at)
+        for printer in part:
+            printer.last_seen_at = at
+
+
 def write_printer(session: PrinterSession, at: datetime.datetime) -> None:
     """Write the machine's state, contact and write access where they changed; a printer that got ready is a fact."""
     printer, state = session.printer, session.state
@@ -304,74 +361,15 @@ def write_printer(session: PrinterSession, at: datetime.datetime) -> None:
         values["state"] = state.gcode_state.value
         if values["state"] != printer.state:
             values["state_at"] = at
-        if state.write_access is not session.access and state.write_access is not Access.UNKNOWN:
+        by_hand = session.link.backend == PrinterConnection.Backend.BY_HAND
+        if state.write_access is not session.access and state.write_access is not Access.UNKNOWN and not by_hand:
             values["write_access"] = state.write_access.value
-        if printer.last_seen_at is None or at - printer.last_seen_at >= SEEN_EVERY or values.get("state_at"):
+        if values.get("state_at"):
             values["last_seen_at"] = at
-    with transaction.atomic():
-        _update(printer, **values)
-        if printer.is_ready and not was_ready:
-            emit("integrations.printer_ready", f"production.printer:{printer.pk}", id=printer.pk)
+    if any(getattr(printer, name) != value for name, value in values.items()):
+        with transaction.atomic():
+            _update(printer, **values)
+            if printer.is_ready and not was_ready:
+                emit("integrations.printer_ready", f"production.printer:{printer.pk}", id=printer.pk)
     if state is not None:
         session.access = state.write_access
-
-
-def write_slots(session: PrinterSession) -> None:
-    """Write what the feeders hold; the known material of a slot is kept until something else is seen in it.
-
-    Feeders read type and colour from a tag, or repeat what a person chose from the few colours of the printer's
-    screen: the colour of a reel without a tag is believed when it changes, not when it is first seen.
-    """
-    state = session.state
-    if state is None or state.trays == session.trays:
-        return
-    slots = {slot.tray: slot for slot in PrinterSlot.objects.filter(printer=session.printer).select_related("material")}
-    trays = {tray.number: tray for tray in state.trays}
-    before = {tray.number: tray for tray in session.trays or ()}
-    reported = isinstance(session.merged.get("ams"), dict) and "ams" in session.merged["ams"]
-    with transaction.atomic():
-        for number, tray in trays.items():
-            is_new = session.trays is not None and not _same_reel(before.get(number), tray)
-            _write_slot(session.printer, slots.get(number), tray, is_new=is_new or tray.has_tag)
-        for number, slot in slots.items():
-            # An external spool is only ever entered by a person, or seen; that it is gone is not reported.
-            if reported and number not in trays and number != EXTERNAL_TRAY and (slot.material_type or slot.material):
-                PrinterSlot.objects.filter(pk=slot.pk).update(
-                    material=None, spool=None, material_type="", color_hex="", remain_percent=None,
-                    updated_at=timezone.now(),
-                )  # fmt: skip
-    session.trays = state.trays
-
-
-def _same_reel(before: Tray | None, tray: Tray) -> bool:
-    return before is not None and replace(before, remain=None) == replace(tray, remain=None)
-
-
-def _write_slot(printer: Printer, slot: PrinterSlot | None, tray: Tray, *, is_new: bool) -> None:
-    values: dict[str, Any] = {
-        "material_type": tray.material[:20],
-        "color_hex": tray.color,
-        "remain_percent": tray.remain,
-    }
-    if slot is None:
-        PrinterSlot.objects.create(printer=printer, tray=tray.number, material=_material(tray), **values)
-        return
-    if slot.material is not None and _is(slot.material, tray, any_color=not is_new):
-        values = {"remain_percent": tray.remain}
-    else:
-        values |= {"material": _material(tray), "spool": None}
-    changed = {name: value for name, value in values.items() if getattr(slot, name) != value}
-    if changed:
-        PrinterSlot.objects.filter(pk=slot.pk).update(**changed, updated_at=timezone.now())
-
-
-def _is(material: Product, tray: Tray, *, any_color: bool) -> bool:
-    same_type = material.material_type.upper() == tray.material.upper()
-    return same_type and (any_color or material.color_hex.upper() in ("", tray.color))
-
-
-def _material(tray: Tray) -> Product | None:
-    """Return the one filament of this type and colour; where there are several, a person must choose."""
-    filaments = Product.objects.filter(category=Product.Category.MATERIAL, is_active=True)
-    found = filaments.filter(material_type__iexact=tray.material, color_hex__iexact=tray.color).order_by("id")[:2]
-    return found[0] if len(found) == 1 else None

@@ -11,7 +11,7 @@ import datetime
 import hashlib
 import io
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -30,9 +30,12 @@ from integrations.printers.addresses import file_address
 from integrations.printers.books import RUNNING, SIGNED_ONLY, expectation, give_back, listener
 from integrations.printers.session import PrinterSession
 from integrations.slicers.errors import UnusablePackage
-from integrations.slicers.package import read_sliced_package
+from integrations.slicers.package import SlicedPackage, read_sliced_package
+from inventory.selectors import match_filaments
 from production import services as production
 from production.models import Printer, PrintJob
+from production.ports import SliceFilament
+from production.printer_models import printer_model_id
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +109,8 @@ def prepare_start(command: PrinterCommand, link: PrinterConnection) -> PreparedS
     if job is None:
         return None
     try:
-        content, plate = _print_file(job)
+        content, package = _print_file(job, link.printer)
+        trays = _trays(job, package.filaments)
     except UnusablePackage as refusal:
         with transaction.atomic():
             command.finish(WorkStatus.DEAD, str(refusal))
@@ -121,15 +125,28 @@ def prepare_start(command: PrinterCommand, link: PrinterConnection) -> PreparedS
             return None
         command.uploaded_at = timezone.now()
         PrinterCommand.objects.filter(pk=command.pk).update(uploaded_at=command.uploaded_at)
-    rows = dict(job.filaments.values_list("position", "tray"))
-    trays = [rows.get(position) for position in range(max(rows, default=-1) + 1)]
     # In the letters in which slicers write digests.
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest().upper()
-    return PreparedStart(command, name, md5, plate, tuple(-1 if tray is None else tray for tray in trays))
+    return PreparedStart(command, name, md5, package.plates[0].index, trays)
 
 
-def _print_file(job: PrintJob) -> tuple[bytes, int]:
-    """Return a job's file and the number of the plate in it; raises ``UnusablePackage``."""
+def _trays(job: PrintJob, file: Sequence[SliceFilament]) -> tuple[int, ...]:
+    """Return the tray of each filament number of the file, -1 where it is not used; raises ``UnusablePackage``."""
+    rows = list(job.filaments.select_related("material"))
+    numbers = (
+        match_filaments(file, [row.as_sliced for row in rows])
+        if file and rows
+        else {row.position: row.position for row in rows}
+    )
+    if numbers is None:
+        raise UnusablePackage("It uses filaments that the job does not name.")
+    trays = {row.position: row.tray for row in rows}
+    by_number = [trays.get(numbers.get(number, -1)) for number in range(max(numbers, default=-1) + 1)]
+    return tuple(-1 if tray is None else tray for tray in by_number)
+
+
+def _print_file(job: PrintJob, printer: Printer) -> tuple[bytes, SlicedPackage]:
+    """Return a job's file, as it is and read; raises ``UnusablePackage``, also for one made for another machine."""
     if job.print_file is None:
         raise UnusablePackage("The job has no print file.")
     try:
@@ -137,10 +154,13 @@ def _print_file(job: PrintJob) -> tuple[bytes, int]:
             content: bytes = source.read()
     except FileNotFoundError as error:
         raise UnusablePackage("The print file is not in the storage.") from error
-    package = read_sliced_package(content)
-    if package.is_simulated and not settings.DEMO:
-        raise UnusablePackage("The simulated slicer made it: only simulated printers take it.")
-    return content, package.plates[0].index
+    package = read_sliced_package(content, printer_model=printer.model)
+    if package.is_simulated:
+        if not settings.DEMO:
+            raise UnusablePackage("The simulated slicer made it: only simulated printers take it.")
+    elif not package.names_its_printer and printer_model_id(printer.model):
+        raise UnusablePackage("It does not say for which printer it was sliced.")
+    return content, package
 
 
 def _upload(link: PrinterConnection, content: bytes, name: str) -> None:
@@ -148,6 +168,7 @@ def _upload(link: PrinterConnection, content: bytes, name: str) -> None:
     channel = DataChannel.CLEAR if link.ftps_clear_data else None
     done = upload(address, io.BytesIO(content), file_name=name, data_channel=channel)
     if done.data_channel is DataChannel.CLEAR and address.trust is not Trust.OFF and not link.ftps_clear_data:
+        log.warning("printer %s: files travel in the clear from now on: it took none otherwise", link.printer.serial)
         PrinterConnection.objects.filter(pk=link.pk).update(ftps_clear_data=True)
 
 
@@ -166,6 +187,11 @@ def hand_over(session: PrinterSession, start: PreparedStart) -> Command | None:
         return None
     if state.gcode_state.is_active:
         give_back(job, f"{session.printer.name} is busy with {state.subtask_name or 'another print'}")
+        return None
+    foreign = Printer.objects.values_list("foreign_job", flat=True).get(pk=session.printer.pk)
+    if foreign:
+        # It may be over by now, but it lies on the plate until a person took it off.
+        give_back(job, f"{session.printer.name} is busy with {foreign}")
         return None
     if session.job_id is not None or session.findings or not state.gcode_state.takes_a_job:
         put_off(command, f"The printer is not ready: {state.gcode_state}")

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import transaction
-from django.utils.module_loading import import_string
 
 from blb3d.core.outbox import OutboxEvent, subscribes
+from integrations.printers.backend import print_backend
 from integrations.printers.tasks import dispatch_jobs
+from integrations.suite.backend import take_back
 from production.models import PrintJob
-from production.ports import PrintBackend
 
 RUNNING = (PrintJob.Status.SENT, PrintJob.Status.PRINTING, PrintJob.Status.PAUSED)
-
-
-def print_backend() -> PrintBackend:
-    """Return the configured way to the printers."""
-    backend: PrintBackend = import_string(settings.PRINT_BACKEND)()
-    return backend
 
 
 @subscribes("production.job_dispatched", outside=True)
@@ -25,7 +19,7 @@ def start_job(event: OutboxEvent) -> None:
     """Start a job that was sent to a printer, if it still is."""
     job = PrintJob.objects.filter(pk=event.payload["id"], status=PrintJob.Status.SENT).first()
     if job:
-        print_backend().start(job)
+        print_backend(job.printer_id).start(job)
 
 
 @subscribes("production.job_command_requested", outside=True)
@@ -34,9 +28,17 @@ def command_job(event: OutboxEvent) -> None:
     job = PrintJob.objects.filter(pk=event.payload["id"], status__in=RUNNING).first()
     if job is None:
         return
-    backend = print_backend()
+    backend = print_backend(job.printer_id)
     acts = {"pause": backend.pause, "resume": backend.resume, "stop": backend.stop}
     acts[event.payload["command"]](job)
+
+
+@subscribes("production.job_requeued", outside=True)
+def take_back_job(event: OutboxEvent) -> None:
+    """Have the print suite forget a job that went back into the queue: it will be sent again."""
+    job = PrintJob.objects.filter(pk=event.payload["id"]).first()
+    if job:
+        take_back(job)
 
 
 @subscribes(

@@ -1,6 +1,6 @@
 """The one process that talks to a shard's printers: it hears them, books what happens, and carries out commands.
 
-Network threads put what they hear into one inbox, worker threads upload and publish, and everything else is done in
+The network thread puts what it hears into one inbox, worker threads upload and publish, and everything else is done in
 one thread, which is where all knowledge about printers lives. What matters stands in the database: a listener that is
 killed and started again finds the jobs, asks the printers what they do, and goes on.
 """
@@ -13,44 +13,66 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import IntegrityError, close_old_connections, connections
 from django.db.models import Exists, OuterRef, Q
-from django.utils import timezone
 
 from blb3d.core.errors import BLB3DError, StaleVersion
 from integrations.bambu.address import PrinterAddress
-from integrations.bambu.connection import Link
+from integrations.bambu.connection import Line, Link
 from integrations.bambu.connection import PrinterConnection as Connection
-from integrations.bambu.decide import Timing
+from integrations.bambu.decide import Kind, Timing
 from integrations.bambu.errors import CommandUnconfirmed, PrinterNotConnected
 from integrations.bambu.protocol import Command
+from integrations.bambu.state import PrinterState
 from integrations.models import PrinterCommand, PrinterConnection
-from integrations.printers import addresses, books, commands, telemetry
+from integrations.printers import addresses, books, commands, loaded, photos, telemetry
+from integrations.printers.backend import served_by
+from integrations.printers.clock import SteadyClock
 from integrations.printers.errors import AccessCodeUnreadable
-from integrations.printers.session import PrinterSession
+from integrations.printers.events import load_marks, write_events
+from integrations.printers.session import Finding, PrinterSession
 from production import services as production
-from production.models import Printer, PrintJob
+from production.models import Printer, PrinterSample, PrintJob
 
 log = logging.getLogger(__name__)
 
-#: Seconds: how long the inbox is waited for, and how often the rest is done.
+#: Seconds: how long the inbox is waited for, how long it is listened to at a stretch, and how often the rest is done.
 TURN_SECONDS = 0.1
+HEAR_SECONDS = 0.25
 WRITE_SECONDS = 0.5
 COMMAND_SECONDS = 0.5
 POLL_SECONDS = 10.0
-TELEMETRY_SECONDS = 5.0
 #: Progress is written when it grew by so many percent, even before its time.
 PROGRESS_STEP = 5
 LONGEST_RETRY_SECONDS = 30.0
 #: How many uploads run at a time, and how long a stop waits for them; what is cut off is done again.
 WORKERS = 16
 FAREWELL_SECONDS = 5.0
+#: So many pieces of news may wait while the database is away; later frames are thrown away and asked for again.
+INBOX_SIZE = 100_000
+#: Samples are written when so many are there, or after so many seconds.
+SAMPLES = 200
+SAMPLES_SECONDS = 5.0
 
-Work = Callable[[], None]
+#: After these a plate is worth a picture.
+PICTURED = frozenset({Kind.FINISHED, Kind.FAILED, Kind.ABORTED})
+
+Work = Callable[[], Any]
+Frame = tuple[PrinterSession, bytes, float]
+
+
+@dataclass
+class Shown:
+    """What one round of writing has to show: telemetry by printer, progress by job."""
+
+    values: dict[int, dict[str, Any]] = field(default_factory=dict)
+    progress: dict[int, production.Reached] = field(default_factory=dict)
 
 
 class Listener:
@@ -62,12 +84,15 @@ class Listener:
             debounce=datetime.timedelta(seconds=float(settings.PRINTER_DEBOUNCE_SECONDS)),
             hold=datetime.timedelta(seconds=settings.PRINTER_HOLD_SECONDS),
         )
-        self._inbox: queue.SimpleQueue[Work] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Work | Frame] = queue.SimpleQueue()
+        self._clock = SteadyClock()
+        self._show_every = telemetry.show_every()
         self._stopping = threading.Event()
         self._workers = threading.BoundedSemaphore(WORKERS)
         self._sessions: dict[int, PrinterSession] = {}
         self._next: dict[str, float] = {}
-        self._told: dict[int, tuple[float, str, int]] = {}
+        self._lines: dict[PrinterAddress, Line] = {}
+        self._samples: list[PrinterSample] = []
         self._learning: set[int] = set()
 
     def run(self) -> None:
@@ -78,6 +103,11 @@ class Listener:
         finally:
             self._close()
 
+    @property
+    def sessions(self) -> list[PrinterSession]:
+        """The printers that are served now; for looking at from another thread, not for changing."""
+        return list(self._sessions.values())
+
     def stop(self) -> None:
         """Ask for a clean end."""
         self._stopping.set()
@@ -87,17 +117,29 @@ class Listener:
 
     def _turn(self) -> None:
         if self._is_time("poll", POLL_SECONDS):
+            self._safely(self._follow_clock)
             self._safely(self._poll)
         self._hear()
-        now = timezone.now()
+        now, monotonic = self._clock.now(), time.monotonic()
         for session in list(self._sessions.values()):
-            self._safely(partial(session.tick, now))
-            self._safely(partial(self._settle, session))
+            self._safely(partial(session.tick, now, monotonic))
+            if session.findings or session.refused:
+                self._safely(partial(self._settle, session))
+        self._write_events()
         if self._is_time("write", WRITE_SECONDS):
-            for session in list(self._sessions.values()):
-                self._safely(partial(self._write, session, now))
+            self._write_all(now, monotonic)
+        if self._samples and (len(self._samples) >= SAMPLES or self._is_time("samples", SAMPLES_SECONDS)):
+            self._safely(self._write_samples)
         if self._is_time("commands", COMMAND_SECONDS):
             self._safely(self._give_commands)
+
+    def _follow_clock(self) -> None:
+        """Take it in when the machine's clock was set: nothing that is being waited for ends early or late by it."""
+        by = self._clock.adjust()
+        if by is not None:
+            log.warning("the clock was set by %s", by)
+            for session in self._sessions.values():
+                session.clock_was_set(by)
 
     def _is_time(self, what: str, every: float) -> bool:
         now = time.monotonic()
@@ -107,12 +149,24 @@ class Listener:
         return True
 
     def _hear(self) -> None:
-        """Wait a little for news, then take in all there is."""
+        """Wait a little for news, then take in what there is, for a while: some printers never fall silent."""
+        get, time_at = self._inbox.get_nowait, self._clock.at
         try:
-            work = self._inbox.get(timeout=TURN_SECONDS)
+            news = self._inbox.get(timeout=TURN_SECONDS)
+            until, taken = time.monotonic() + HEAR_SECONDS, 0
             while True:
-                self._safely(work)
-                work = self._inbox.get_nowait()
+                if news.__class__ is tuple:
+                    session, payload, heard_at = news  # type: ignore[misc]
+                    try:
+                        session.receive(payload, heard_at, time_at)
+                    except Exception:
+                        log.exception("printer %s: a frame could not be taken in", session.printer.serial)
+                else:
+                    self._safely(news)  # type: ignore[arg-type]
+                taken += 1
+                if not taken & 127 and time.monotonic() > until:
+                    return
+                news = get()
         except queue.Empty:
             return
 
@@ -151,9 +205,17 @@ class Listener:
                 return
             session.findings.popleft()
             session.failures = 0
+            self._picture(session, finding)
         while session.refused:
             books.book_refused(session, session.refused[0])
             session.refused.popleft()
+
+    def _picture(self, session: PrinterSession, finding: Finding) -> None:
+        """Have the plate photographed when its job ended and somebody set a camera up."""
+        kind = finding.decision.kind
+        if kind not in PICTURED or finding.job_id is None or not photos.is_wanted(session.link):
+            return
+        self._in_thread(partial(photos.take, session.link, finding.job_id, is_failure=kind is not Kind.FINISHED))
 
     def _retry_later(self, session: PrinterSession, error: Exception) -> None:
         session.failures += 1
@@ -163,34 +225,62 @@ class Listener:
 
     # --- what the machine shows ------------------------------------------------------------------------------------
 
-    def _write(self, session: PrinterSession, now: datetime.datetime) -> None:
-        if session.is_live:
+    def _write_all(self, now: datetime.datetime, monotonic: float) -> None:
+        shown = Shown()
+        for session in list(self._sessions.values()):
+            self._safely(partial(self._write, session, now, monotonic, shown))
+        self._safely(partial(books.write_seen, [s for s in self._sessions.values() if s.is_live], now))
+        self._safely(partial(telemetry.show, shown.values))
+        if shown.progress:
+            write = partial(production.record_progress_many, shown.progress, actor=books.listener())
+            self._safely(write)
+
+    def _write(self, session: PrinterSession, now: datetime.datetime, monotonic: float, shown: Shown) -> None:
+        state = session.state
+        if session.is_live and state is not None:
             # First: a printer that is ready is sent a job by what its slots hold.
-            books.write_slots(session)
-            self._show(session, now)
+            loaded.write_slots(session, now)
+            loaded.follow_trays(session, now)
+            self._show(session, state, now, monotonic, shown)
         books.write_printer(session, now)
 
-    def _show(self, session: PrinterSession, now: datetime.datetime) -> None:
-        """Put telemetry where people see it and progress into the job: on changes, no more often than is useful."""
-        state = session.state
-        if state is None:
-            return
-        at, word, percent = self._told.get(session.printer.pk, (0.0, "", 0))
+    def _show(
+        self, session: PrinterSession, state: PrinterState, now: datetime.datetime, monotonic: float, shown: Shown
+    ) -> None:
+        """Put telemetry where people see it, progress into the job, a sample into the history, as often as useful."""
+        at, word, percent = session.shown
         changed = word != state.gcode_state or abs(state.percent - percent) >= PROGRESS_STEP
-        if not changed and time.monotonic() - at < TELEMETRY_SECONDS:
+        if not changed and monotonic - at < self._show_every:
             return
-        self._told[session.printer.pk] = (time.monotonic(), state.gcode_state, state.percent)
-        telemetry.show(session.printer.pk, state, session.merged, now.isoformat())
+        session.shown = (monotonic, state.gcode_state, state.percent)
+        shown.values[session.printer.pk] = telemetry.values_of(state, session.merged, now.isoformat())
+        every = telemetry.sample_every(state)
+        if every and (word != state.gcode_state or monotonic - session.sampled_at >= every):
+            session.sampled_at = monotonic
+            self._samples.append(telemetry.sample(session.printer.pk, session.job_id, state, session.merged, now))
         progress, session.progress = session.progress, None
         if progress is not None and session.job_id is not None:
-            production.record_progress(
-                PrintJob(pk=session.job_id),
-                percent=progress.percent,
-                layer=progress.layer,
-                total_layers=progress.total_layers,
-                remaining_minutes=progress.remaining_minutes,
-                actor=books.listener(),
+            shown.progress[session.job_id] = production.Reached(
+                progress.percent, progress.layer, progress.total_layers, progress.remaining_minutes
             )
+
+    def _write_events(self) -> None:
+        """Write what happened at all printers at once; one by one where the database takes something ill."""
+        watchers = [session.watcher for session in self._sessions.values() if session.watcher.waiting]
+        if not watchers:
+            return
+        try:
+            write_events(watchers)
+        except DatabaseError as error:
+            log.warning("events are written one printer at a time: %s", error)
+            close_old_connections()
+            for watcher in watchers:
+                self._safely(partial(write_events, [watcher]))
+
+    def _write_samples(self) -> None:
+        """Write the samples that came together; they are worth a try, not a second one."""
+        rows, self._samples = self._samples, []
+        PrinterSample.objects.bulk_create(rows, batch_size=SAMPLES)
 
     # --- commands --------------------------------------------------------------------------------------------------
 
@@ -283,9 +373,11 @@ class Listener:
             self._end(printer_id)
         for link in links.values():
             self._safely(partial(self._serve, link))
+        load_marks(session.watcher for session in self._sessions.values())
         running = PrintJob.objects.filter(printer__in=list(self._sessions), status__in=books.RUNNING)
         jobs = {job.printer_id: job for job in running}
         for printer_id, session in self._sessions.items():
+            loaded.look_again(session)
             if not session.findings and not session.is_busy:
                 books.agree(session, jobs.get(printer_id))
 
@@ -294,6 +386,8 @@ class Listener:
         active = PrintJob.objects.filter(printer=OuterRef("printer"), status__in=books.RUNNING)
         links = PrinterConnection.objects.select_related("printer").filter(printer__deleted_at__isnull=True)
         links = links.filter(Q(printer__is_active=True) | Exists(active))
+        by_hand = Q(backend=PrinterConnection.Backend.BY_HAND, host__gt="")
+        links = links.filter(served_by(PrinterConnection.Backend.BAMBU_LAN) | by_hand)
         if self._shard is not None:
             links = links.filter(shard=self._shard)
         return list(links)
@@ -319,18 +413,35 @@ class Listener:
         # The connection is made before the session that its callbacks are for.
         session: PrinterSession | None = None
 
+        inbox, monotonic = self._inbox, time.monotonic
+
         def heard(serial: str, payload: bytes) -> None:
-            at = timezone.now()
-            self._inbox.put(lambda: session.receive(payload, at) if session else None)
+            if session is None:
+                return
+            if inbox.qsize() < INBOX_SIZE:
+                inbox.put((session, payload, monotonic()))
+            else:
+                session.dropped += 1
 
         def changed(serial: str, state: Link, reason: str) -> None:
-            self._inbox.put(lambda: session.link_changed(state, reason) if session else None)
+            inbox.put(lambda: session.link_changed(state, reason) if session else None)
 
         stale = float(settings.PRINTER_STALE_SECONDS)
-        connection = Connection(address, on_frame=heard, on_link=changed, stale_seconds=stale)
+        connection = Connection(
+            address, on_frame=heard, on_link=changed, line=self._line(address), stale_seconds=stale
+        )  # fmt: skip
         session = PrinterSession(link, connection, timing=self._timing, stale_seconds=stale)
         connection.start()
         self._sessions[link.printer_id] = session
+
+    def _line(self, address: PrinterAddress) -> Line | None:
+        """Return the common broker's session, which all printers share; None where each printer is its own broker."""
+        if not settings.MQTT_HOST:
+            return None
+        broker = replace(address, serial=address.host)
+        if broker not in self._lines:
+            self._lines[broker] = Line(broker, username=settings.MQTT_USERNAME, is_shared=True)
+        return self._lines[broker]
 
     def _end(self, printer_id: int) -> None:
         session = self._sessions.pop(printer_id)
@@ -361,6 +472,8 @@ class Listener:
             self._hear()
         for session in list(self._sessions.values()):
             self._safely(partial(self._settle, session))
+        self._write_events()
+        self._safely(self._write_samples)
         for printer_id in list(self._sessions):
             self._safely(partial(self._end, printer_id))
         connections.close_all()

@@ -1,6 +1,6 @@
 """One printer as the listener sees it: its connection, its picture, the job it should work on, what was concluded.
 
-Everything here runs in the listener's one thread; the network threads only hand over frames and changes of the link.
+Everything here runs in the listener's one thread; the network thread only hands over frames and changes of the link.
 """
 
 from __future__ import annotations
@@ -16,14 +16,18 @@ from typing import Any
 from integrations.bambu.connection import Link
 from integrations.bambu.connection import PrinterConnection as Connection
 from integrations.bambu.decide import Decision, ExpectedJob, Kind, PrinterWatch, Timing
-from integrations.bambu.protocol import CommandAnswer, StatusReport
+from integrations.bambu.protocol import CommandAnswer
 from integrations.bambu.state import PrinterMirror, PrinterState, Tray, WriteAccess
 from integrations.models import PrinterConnection
+from integrations.printers.events import Watcher
+from integrations.printers.loaded import Feeding
 from production.models import Printer
 
 log = logging.getLogger(__name__)
 
 FOREIGN = frozenset({Kind.FOREIGN_STARTED, Kind.FOREIGN_ENDED})
+#: How often the connection is asked whether it fell silent.
+CHECK_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class PrinterSession:
         self.connection = connection
         self.mirror = PrinterMirror()
         self.watch = PrinterWatch(timing=timing)
+        self.watcher = Watcher(link.printer_id)
         self.job_id: int | None = None
         self.findings: deque[Finding] = deque()
         self.refused: deque[Refused] = deque()
@@ -70,11 +75,24 @@ class PrinterSession:
         self.retry_at = 0.0
         self.online = False
         self.refused_login = False
+        #: Frames taken in, and frames that had to be thrown away because too many were waiting.
+        self.frames = 0
+        self.dropped = 0
         #: What was last written, so that only changes are.
         self.trays: tuple[Tray, ...] | None = None
+        #: A tag is seen that no reel here has.
+        self.awaits_match = False
+        #: From which trays the running job is fed, once it was looked up.
+        self.feeding: Feeding | None = None
         self.access = WriteAccess.UNKNOWN
+        #: When telemetry was last shown and sampled, by ``time.monotonic``.
+        self.shown: tuple[float, str, int] = (0.0, "", 0)
+        self.sampled_at = 0.0
         self._stale_seconds = stale_seconds
         self._heard_at = 0.0
+        self._checked_at = 0.0
+        self._owed = False
+        self._told_drops = 0
 
     # --- what is so ------------------------------------------------------------------------------------------------
 
@@ -119,22 +137,54 @@ class PrinterSession:
         elif was_online:
             self.watch.link_lost()
 
-    def receive(self, payload: bytes, at: datetime.datetime) -> None:
-        """Take in one frame."""
-        self._heard_at = time.monotonic()
-        events = self.mirror.receive(payload)
-        for event in events:
-            if isinstance(event, CommandAnswer):
-                self._answered(event, at)
-        state = self.state
-        if state is not None and any(isinstance(event, StatusReport) for event in events):
-            self._conclude(lambda: self.watch.observe(state, at))
+    def receive(self, payload: bytes, heard_at: float, time_at: Callable[[float], datetime.datetime]) -> None:
+        """Take in one frame; ``heard_at`` is a reading of ``time.monotonic`` and ``time_at`` turns it into a time.
 
-    def tick(self, at: datetime.datetime) -> None:
+        Most frames change a temperature: they are merged, and nothing is concluded from them.
+        """
+        self._heard_at = heard_at
+        self.frames += 1
+        mirror = self.mirror
+        forgotten = mirror.forgotten
+        events = mirror.receive(payload)
+        if mirror.forgotten != forgotten:
+            self.dropped += 1  # so that the whole picture is asked for
+        if mirror.changed or self._owed or self.watch.awaits_frame:
+            self._take_in(time_at(heard_at))
+        for event in events:
+            if event.__class__ is CommandAnswer:
+                self._answered(event, time_at(heard_at))  # type: ignore[arg-type]
+
+    def _take_in(self, at: datetime.datetime) -> None:
+        state = self.mirror.state
+        if state is None:
+            return
+        self._conclude(lambda: self.watch.observe(state, at))
+        self._owed = self.watch.awaits_frame
+        self.watcher.look(self, state, at)
+
+    def tick(self, at: datetime.datetime, monotonic: float) -> None:
         """Let time pass."""
-        self.connection.check()
+        if monotonic - self._checked_at >= CHECK_SECONDS:
+            self._checked_at = monotonic
+            self.connection.check()
+            self.watcher.look_at_contact(self, at)
+        if self._told_drops != self.dropped:
+            # Deltas are missing from the picture: the whole of it is asked for, and what it shows first is history.
+            self._told_drops = self.dropped
+            log.warning("printer %s: %s frames were thrown away so far", self.printer.serial, self.dropped)
+            self.watch.link_lost()
+            self.connection.ask()
         if self.online:
+            believed = self.watch.believed
             self._conclude(lambda: self.watch.tick(at))
+            state = self.state
+            if state is not None and self.watch.believed is not believed:
+                self.watcher.look(self, state, at)
+
+    def clock_was_set(self, by: datetime.timedelta) -> None:
+        """Go on waiting for as long as was meant, although the clock jumped."""
+        self.watch.shift(by)
 
     def _answered(self, answer: CommandAnswer, at: datetime.datetime) -> None:
         if answer.command == "project_file":
@@ -146,15 +196,16 @@ class PrinterSession:
         job_id, before = self.job_id, self.watch.job
         decisions = conclude()
         after = self.watch.job
-        percent = max(before.max_percent if before else 0, after.max_percent if after else 0)
-        for decision in decisions:
-            if decision.kind is Kind.PROGRESS:
-                self.progress = decision.state
-            elif decision.kind in FOREIGN:
-                self.findings.append(Finding(decision, None))
-            else:
-                own_id = after.printer_job_id if after else ""
-                self.findings.append(Finding(decision, job_id, percent, own_id, refusal))
+        if decisions:
+            percent = max(before.max_percent if before else 0, after.max_percent if after else 0)
+            for decision in decisions:
+                if decision.kind is Kind.PROGRESS:
+                    self.progress = decision.state
+                elif decision.kind in FOREIGN:
+                    self.findings.append(Finding(decision, None))
+                else:
+                    own_id = after.printer_job_id if after else ""
+                    self.findings.append(Finding(decision, job_id, percent, own_id, refusal))
         if after is None:
             self.job_id = None
 

@@ -5,10 +5,19 @@ from __future__ import annotations
 from celery import shared_task
 
 from blb3d.accounts.models import User
-from production.services import dispatch_next
+from integrations.printers import telemetry
+from production.services import combine_waiting, dispatch_next
 
 
 @shared_task
 def dispatch_jobs() -> int:
-    """Send waiting jobs to the printers that are free for them."""
-    return len(dispatch_next(actor=User.objects.system("dispatcher")))
+    """Fill partly filled plates, then send waiting jobs to the printers that are free for them; return how many."""
+    actor = User.objects.system("dispatcher")
+    combine_waiting(actor=actor)
+    return len(dispatch_next(actor=actor))
+
+
+@shared_task
+def prune_telemetry() -> tuple[int, int]:
+    """Delete history of the printers that has had its time; return how many samples and events."""
+    return telemetry.prune()

@@ -11,7 +11,7 @@ from blb3d.accounts.models import User
 from blb3d.core.errors import InvalidValue
 from blb3d.core.lifecycle import allow
 from blb3d.core.verbs import verb
-from integrations.models import Marketplace, MarketplaceMappingLine, MarketplaceProductMapping
+from integrations.models import MAX_PER_KIT, Marketplace, MarketplaceMappingLine, MarketplaceProductMapping
 from inventory.models import Product
 from sales import services as sales
 from sales.models import SalesOrder, SalesOrderLine
@@ -52,7 +52,8 @@ def map_product(
     Several products, or more than one of one, make a kit.
 
     Raises:
-        InvalidValue: the shop is unknown, nothing identifies its product, or a product is missing, double or not sold.
+        InvalidValue: the shop is unknown, nothing identifies its product, or a product is missing, double, not
+            sold or taken in an impossible quantity.
     """
     allow(actor, "integrations.change_marketplaceproductmapping")
     marketplace_product_id, sku = marketplace_product_id.strip(), sku.strip()
@@ -60,8 +61,10 @@ def map_product(
         raise InvalidValue("There is no such shop.", details={"field": "marketplace", "value": marketplace})
     if not marketplace_product_id and not sku:
         raise InvalidValue("The shop's product id or SKU is needed.", details={"field": "marketplace_product_id"})
-    if not products or any(quantity < 1 for _, quantity in products):
+    if not products:
         raise InvalidValue("Please name at least one product.", details={"field": "products"})
+    if not all(1 <= quantity <= MAX_PER_KIT for _, quantity in products):
+        raise InvalidValue(f"A kit holds 1 to {MAX_PER_KIT} of a product.", details={"field": "products"})
     if len({product.pk for product, _ in products}) < len(products):
         raise InvalidValue("A product is named twice.", details={"field": "products"})
     for product, _ in products:

@@ -7,31 +7,25 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 from integrations.slicers.errors import UnusablePackage
+from production.ports import SliceFilament
+from production.printer_models import printer_model_id
 from quotes.modelfiles.analysis import SlicedPlate
 from quotes.modelfiles.errors import UnusableFile
 from quotes.modelfiles.limits import DEFAULT_LIMITS, ReadLimits
-from quotes.modelfiles.package import Package
-from quotes.modelfiles.sliced import read_slice_info
+from quotes.modelfiles.package import Package, parse_xml
+from quotes.modelfiles.sliced import SLICE_INFO, read_slice_info
 
 #: The comment by which the built-in slicer's files are known; only simulated printers take them.
 SIMULATED_MARK = b"; simulated slice"
-#: What slicers write as ``printer_model_id``, by the name of the model.
-PRINTER_MODEL_IDS = {
-    "X1C": "BL-P001",
-    "X1": "BL-P002",
-    "X1E": "C13",
-    "P1P": "C11",
-    "P1S": "C12",
-    "P2S": "N7",
-    "A1": "N2S",
-    "A1 MINI": "N1",
-    "H2D": "O1D",
-}
+#: How Bambu Studio and Orca write the number of layers into the head of the G-code.
+LAYERS = re.compile(rb"^; total layer number: (\d{1,6})\s*$", re.MULTILINE)
+_HEAD_BYTES = 65_536
 
 
 @dataclass(frozen=True)
@@ -43,6 +37,8 @@ class SlicedPackage:
     sha256: str
     is_simulated: bool
     thumbnail_png: bytes
+    layers: int = 0
+    warnings: tuple[str, ...] = ()
 
     def plate(self, index: int) -> SlicedPlate:
         """The plate with this number; raises ``UnusablePackage``."""
@@ -52,24 +48,40 @@ class SlicedPackage:
         raise UnusablePackage(f"It has no plate {index}.", details={"plates": [plate.index for plate in self.plates]})
 
     @property
+    def names_its_printer(self) -> bool:
+        """True when every plate says for which printer model it was sliced, as the slicers of its maker do."""
+        return all(plate.printer_model_id for plate in self.plates)
+
+    @property
     def minutes(self) -> Decimal:
         """Predicted minutes of all plates, to one place."""
         seconds = Decimal(sum(plate.prediction_seconds for plate in self.plates))
         return (seconds / 60).quantize(Decimal("0.1"), ROUND_HALF_UP)
 
     @property
-    def grams(self) -> tuple[tuple[str, str, Decimal], ...]:
-        """(material type, colour hex, grams) of every filament of every plate."""
-        return tuple(
-            (filament.material_type, filament.color_hex, filament.used_g)
-            for plate in self.plates
-            for filament in plate.filaments
-        )
+    def filaments(self) -> tuple[SliceFilament, ...]:
+        """Every filament of every plate by its number in the file, its grams on all plates together."""
+        rows: dict[int, SliceFilament] = {}
+        for plate in self.plates:
+            for used in plate.filaments:
+                # Slicers number filaments from 1; one that was written without a number stands alone.
+                position = max(used.id - 1, 0)
+                before = rows[position].grams if position in rows else Decimal(0)
+                rows[position] = SliceFilament(position, used.material_type, _rgb(used.color_hex), before + used.used_g)
+        return tuple(rows[position] for position in sorted(rows))
 
 
-def printer_model_id(model: str) -> str:
-    """The id that slicers write for a printer model's name ("Bambu Lab P1S", "P1S"), or "" when it is not known."""
-    return PRINTER_MODEL_IDS.get(model.upper().removeprefix("BAMBU LAB").strip().replace("X1 CARBON", "X1C"), "")
+def _warnings(package: Package) -> tuple[str, ...]:
+    """What the slicer noticed: ``<warning msg="bed_temperature_too_high_than_filament" .../>`` in words, each once."""
+    root = parse_xml(package.read(SLICE_INFO), SLICE_INFO)
+    said = (node.get("msg", "").replace("_", " ").strip() for node in root.iter("warning"))
+    return tuple(dict.fromkeys(words[:1].upper() + words[1:200] for words in said if words))
+
+
+def _rgb(color: str) -> str:
+    """``#RRGGBB`` or ``#RRGGBBAA`` as RRGGBB; what is no colour as nothing."""
+    found = re.fullmatch(r"#?([0-9A-F]{6})([0-9A-F]{2})?", color.strip().upper())
+    return found[1] if found else ""
 
 
 def read_sliced_package(
@@ -93,7 +105,7 @@ def _read(data: bytes, printer_model: str, limits: ReadLimits) -> SlicedPackage:
     if info is None:
         raise UnusablePackage("It was saved without slicing.")
     wanted = printer_model_id(printer_model)
-    simulated = False
+    simulated, layers = False, 0
     for plate in info.plates:
         if not plate.gcode_path:
             raise UnusablePackage(f"Plate {plate.index} has no G-code.")
@@ -109,6 +121,8 @@ def _read(data: bytes, printer_model: str, limits: ReadLimits) -> SlicedPackage:
                 details={"wanted": wanted, "found": plate.printer_model_id},
             )
         simulated = simulated or SIMULATED_MARK in gcode[:4096]
+        counted = LAYERS.search(gcode[:_HEAD_BYTES])
+        layers += int(counted[1]) if counted else 0
     picture = f"Metadata/plate_{info.plates[0].index}.png"
     return SlicedPackage(
         plates=info.plates,
@@ -116,4 +130,6 @@ def _read(data: bytes, printer_model: str, limits: ReadLimits) -> SlicedPackage:
         sha256=hashlib.sha256(data).hexdigest(),
         is_simulated=simulated,
         thumbnail_png=package.read(picture) if picture in package else b"",
+        layers=layers,
+        warnings=_warnings(package),
     )

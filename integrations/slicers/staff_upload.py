@@ -16,7 +16,7 @@ class StaffUpload:
                 "name": request.name,
                 "file_name": request.file_name,
                 "printer_model": request.printer_model,
-                "material_type": request.material_type,
+                "material_type": ", ".join(dict.fromkeys(row.material_type for row in request.filaments)),
                 "copies": request.copies,
             }
         )

@@ -37,14 +37,21 @@ def wait_for(what: Callable[[], Any], *, seconds: float = 20.0) -> Any:
 class OnePrinterFarm:
     """A simulated printer with its row, its connection, and a product whose file takes ``seconds`` at the machine."""
 
-    def __init__(self, folder: Path, broker: tuple[str, int], *, family: Family = Family.P1) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        broker: tuple[str, int],
+        *,
+        family: Family = Family.P1,
+        reels: dict[int, Reel] | None = None,
+    ) -> None:
         self.material = black_pla()
         stock(self.material)
         self.machine = SimulatedPrinter(
             "01P00TEST",
             folder,
             family=family,
-            reels={0: Reel(self.material.material_type, self.material.color_hex)},
+            reels=reels or {0: Reel(self.material.material_type, self.material.color_hex)},
             broker_host=broker[0],
             broker_port=broker[1],
             access_code=CODE,

@@ -8,15 +8,23 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
+from blb3d.core import outbox
 from blb3d.core.inbox import InboundMessage
 from integrations.models import Channel
-from inventory.tests.factories import MaterialFactory, receive
-from production.models import Printer, PrinterSlot
-from sales.tests.factories import CustomerUserFactory, UserFactory, staff
+from inventory.models import ProductPlate
+from inventory.tests.factories import MaterialFactory, receive, release_file
+from production.models import Printer, PrinterSlot, PrintJob, ProductionOrder
+from quotes import services as quotes
+from quotes.models import Quote
+from quotes.tests.factories import materials, member, quoted
+from sales.models import SalesOrder
+from sales.tests.factories import CustomerAddressFactory, CustomerUserFactory, UserFactory, staff
 
 pytestmark = pytest.mark.django_db
 
-SYNC, PRINTERS, CHECK = (f"/api/v1/integration/{name}" for name in ("sync-status", "printer-status", "material-check"))
+SYNC, PRINTERS, CHECK, CONVERT = (
+    f"/api/v1/integration/{name}" for name in ("sync-status", "printer-status", "material-check", "quotes/convert")
+)
 
 
 def client(*permissions: str) -> APIClient:
@@ -25,7 +33,7 @@ def client(*permissions: str) -> APIClient:
     return caller
 
 
-@pytest.mark.parametrize(("method", "path"), [("get", SYNC), ("get", PRINTERS), ("post", CHECK)])
+@pytest.mark.parametrize(("method", "path"), [("get", SYNC), ("get", PRINTERS), ("post", CHECK), ("post", CONVERT)])
 def test_it_is_for_staff_with_the_permission(method: str, path: str) -> None:
     anonymous, customer, bare = APIClient(), APIClient(), APIClient()
     customer.force_authenticate(CustomerUserFactory().user)
@@ -99,3 +107,38 @@ def test_it_says_whether_there_is_material_and_where() -> None:
 def test_it_refuses_a_quantity_that_is_none(quantity: str) -> None:
     answer = client("inventory.view_inventory").post(CHECK, {"material_type": "PLA", "required_quantity": quantity})
     assert (answer.status_code, answer.json()["error_code"]) == (400, "VALID_001")
+
+
+def accepted_quote() -> Quote:
+    materials()
+    buyer = member(customer__terms="net_30")
+    quote = quoted(buyer)
+    return quotes.accept_quote(quote, actor=buyer.user)
+
+
+def test_the_print_suite_orders_an_accepted_quote_once() -> None:
+    quote = accepted_quote()
+    CustomerAddressFactory(customer=quote.customer, is_default=True)
+    caller = client("quotes.convert_quote", "quotes.view_quote", "sales.add_salesorder")
+    body = {"quote_id": quote.quote_number, "customer_id": quote.customer_id}
+    answer = caller.post(CONVERT, body, format="json")
+    assert answer.status_code == 200, answer.json()
+    order = SalesOrder.objects.get()
+    made = ProductionOrder.objects.get(sales_order=order)
+    assert answer.json() == {"sales_order_id": order.pk, "production_order_id": made.pk, "print_job_id": None}
+    release_file(ProductPlate.objects.get())
+    outbox.drain()
+    again = caller.post(CONVERT, body, format="json").json()
+    assert again == {**answer.json(), "print_job_id": PrintJob.objects.get().pk}
+    assert SalesOrder.objects.count() == 1
+
+
+def test_a_quote_of_another_customer_or_one_that_nobody_accepted_is_not_ordered() -> None:
+    quote = accepted_quote()
+    caller = client("quotes.convert_quote", "quotes.view_quote", "sales.add_salesorder")
+    other = caller.post(CONVERT, {"quote_id": quote.pk, "customer_id": quote.customer_id + 1}, format="json")
+    assert other.status_code == 404
+    open_quote = quoted()
+    early = {"quote_id": open_quote.pk, "customer_id": open_quote.customer_id}
+    assert caller.post(CONVERT, early, format="json").status_code == 409
+    assert not SalesOrder.objects.exists()

@@ -6,20 +6,16 @@ import re
 import socketserver
 import threading
 from collections.abc import Iterator
-from decimal import Decimal
 from typing import Any, ClassVar
 
 import pytest
 from django.core import mail
 from django.core.mail import EmailMultiAlternatives
-from django.db import transaction
 from django.utils import timezone
 
 from blb3d.accounts import services as accounts
-from blb3d.accounts.models import User
 from blb3d.core import outbox
-from blb3d.core.outbox import EventDelivery, emit
-from quotes.models import Quote
+from blb3d.core.outbox import EventDelivery
 from sales import services as sales
 from sales.tests.factories import CustomerFactory, confirmed, made_product, ready_to_ship, system_actor
 
@@ -33,12 +29,10 @@ def _addresses(settings: Any) -> None:
     settings.COMPANY_NAME = "Farm & Sons"
 
 
-def deliver(topic: str) -> EventDelivery:
+def deliver(topic: str, by: str = "integrations.mail.handlers.") -> EventDelivery:
     """Let the worker send the mail of the latest fact of a topic; return what became of it."""
     outbox.relay()
-    delivery = EventDelivery.objects.filter(
-        event__topic=topic, handler__startswith="integrations.mail.handlers."
-    ).latest("pk")
+    delivery = EventDelivery.objects.filter(event__topic=topic, handler__startswith=by).latest("pk")
     EventDelivery.objects.filter(pk=delivery.pk).update(next_attempt_at=timezone.now())
     outbox.deliver(delivery)
     delivery.refresh_from_db()
@@ -52,57 +46,6 @@ def one_mail() -> EmailMultiAlternatives:
     assert kind == "text/html"
     assert "<html" in str(html)
     return sent
-
-
-def a_quote(**fields: Any) -> Quote:
-    fields = {"customer": CustomerFactory(email="anna@example.com"), **fields}
-    return Quote.objects.create(
-        quote_number="Q-2025-042",
-        product_name="Bracket & clip",
-        material_type="PETG",
-        quantity=5,
-        total_price=Decimal("571.44"),
-        expires_at=timezone.now(),
-        **fields,
-    )
-
-
-def say(topic: str, key: str, **payload: Any) -> EventDelivery:
-    with transaction.atomic():
-        emit(topic, key, **payload)
-    return deliver(topic)
-
-
-@pytest.mark.parametrize(
-    ("topic", "to", "subject", "words"),
-    [
-        ("quotes.quote_submitted", "approved", "Quote Q-2025-042 is ready: $571.44", "5 x Bracket & clip in PETG"),
-        ("quotes.quote_approved", "approved", "Quote Q-2025-042 is ready: $571.44", "See and accept the quote"),
-        ("quotes.quote_submitted", "pending", "We are looking at quote Q-2025-042", "An engineer checks"),
-        ("quotes.changes_requested", "draft", "Quote Q-2025-042 needs a word from you", "Which side <is> seen?"),
-    ],
-)
-def test_a_quotes_customer_is_told_where_it_stands(topic: str, to: str, subject: str, words: str) -> None:
-    quote = a_quote(review_message="Which side <is> seen?")
-    assert say(topic, f"quote:{quote.pk}", id=quote.pk, to=to).status == "done"
-    sent = one_mail()
-    assert (sent.subject, sent.to) == (subject, ["anna@example.com"])
-    assert words in sent.body
-    assert f"https://erp.example.com/quotes/{quote.pk}/" in sent.body
-    assert "Farm & Sons" in sent.body
-    assert "<is>" not in str(sent.alternatives[0][0])
-
-
-def test_the_person_who_asked_is_told_rather_than_the_company() -> None:
-    quote = a_quote(user=User.objects.create_user("ben@example.com"))
-    say("quotes.quote_approved", f"quote:{quote.pk}", id=quote.pk, to="approved")
-    assert one_mail().to == ["ben@example.com"]
-
-
-def test_a_guests_quote_is_told_to_nobody() -> None:
-    quote = a_quote(customer=None)
-    assert say("quotes.quote_approved", f"quote:{quote.pk}", id=quote.pk, to="approved").status == "done"
-    assert mail.outbox == []
 
 
 def test_it_confirms_an_order_once() -> None:

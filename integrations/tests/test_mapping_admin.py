@@ -56,3 +56,20 @@ def test_saving_a_mapping_maps_the_waiting_line_and_confirms_the_paid_order(clie
     order = SalesOrder.objects.get()
     assert (order.status, order.lines.get().product) == ("confirmed", product)
     assert order.order_number in answer.content.decode()
+
+
+@pytest.mark.parametrize("quantity", ["0", "-1", str(10**9), "NaN"])
+def test_a_kit_of_an_impossible_quantity_is_not_saved(client: Client, quantity: str) -> None:
+    client.force_login(SuperuserFactory(), backend="django.contrib.auth.backends.ModelBackend")
+    page: Any = {
+        "marketplace": "squarespace",
+        "marketplace_product_id": "variant-1",
+        "is_active": "on",
+        "lines-TOTAL_FORMS": "1",
+        "lines-INITIAL_FORMS": "0",
+        "lines-0-product": ProductFactory().pk,
+        "lines-0-quantity": quantity,
+    }
+    answer = client.post(reverse("admin:integrations_marketplaceproductmapping_add"), page)
+    assert answer.status_code == 200
+    assert not MarketplaceProductMapping.objects.exists()

@@ -24,6 +24,7 @@ from integrations.printers.tasks import dispatch_jobs
 from inventory.tests.concurrency import shared_database, together  # noqa: F401
 from inventory.tests.factories import system_actor
 from production import services as production
+from production.models import Printer
 from production.tests.factories import PrinterFactory, black_pla, finished, printable, queued, sent, stock
 
 pytestmark = pytest.mark.django_db
@@ -90,6 +91,14 @@ def test_one_broker_takes_the_commands_of_all_printers(settings: Any) -> None:
     assert (command_address(link).host, command_address(link).mqtt_port) == ("broker.example", 18830)
     assert command_address(link).trust is Trust.OFF
     assert file_address(link).host == "192.0.2.7"
+
+
+def test_the_certificate_of_one_broker_must_name_it(settings: Any, tmp_path: Path) -> None:
+    settings.MQTT_HOST, settings.MQTT_TLS, settings.MQTT_CA_FILE = "broker.example", True, str(tmp_path / "ca.pem")
+    (tmp_path / "ca.pem").write_text(printer_certificate(tmp_path / "keys", "SERIAL1")[0].read_text())
+    context = command_address(connection()).tls_context()
+    assert context is not None
+    assert (context.check_hostname, getattr(context, "serial", "")) == (True, "broker.example")
 
 
 def test_the_certificate_shown_first_is_taken_when_it_names_the_printer(tmp_path: Path) -> None:
@@ -219,8 +228,20 @@ def test_the_simulated_farm_is_made_after_the_rows(tmp_path: Path, settings: Any
         assert (machine.family, machine.address.access_code) == (Family.P1, CODE)
         assert machine.machine.reels == {0: Reel("PLA", "000000")}
     finally:
-        machine.card.start()
-        machine.card.stop()
+        farm.stop()
+
+
+def test_a_printer_out_of_service_or_deleted_leaves_the_others_their_ports(tmp_path: Path, settings: Any) -> None:
+    settings.MQTT_HOST, settings.MQTT_PORT = "127.0.0.1", 1
+    links = [connection(use_tls=False, ftps_port=47310 + number) for number in range(3)]
+    Printer.objects.filter(pk=links[0].printer_id).update(is_active=False)
+    Printer.objects.filter(pk=links[1].printer_id).update(deleted_at=timezone.now())
+    farm = simulated_farm(tmp_path, time_scale=60, first_port=47310)
+    try:
+        ports = {machine.serial: machine.address.ftps_port for machine in farm.printers.values()}
+        assert ports == {links[0].printer.serial: 47310, links[2].printer.serial: 47312}
+    finally:
+        farm.stop()
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,30 @@ def test_it_refuses_a_signed_body_that_it_cannot_read(post: Post, body: str) -> 
     assert InboundMessage.objects.count() == 0
 
 
+def test_a_body_beyond_the_limit_is_refused_before_its_signature_is_computed(post: Post, settings: Any) -> None:
+    huge = '{"id": "n1", "topic": "order.create", "data": {"orderId": "o1"}, "fill": "%s"}'
+    limit: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    for headers in ({}, {HEADER: "00"}):
+        response = post(news(huge % ("x" * limit)), **headers)
+        assert (response.status_code, code(response)) == (413, "VALID_014")
+    assert InboundMessage.objects.count() == 0
+    assert post(news(huge % ("x" * (limit - 200)))).status_code == 200
+
+
+def test_a_body_with_more_bytes_than_it_announces_is_cut_and_not_believed(shop: Shop) -> None:
+    shop.create_order([{"sku": "FG-1"}])
+    body, headers = shop.signed(shop.notifications[0])
+    response = Client().post(
+        shop.notifications[0].path,
+        data=body,
+        content_type="application/json",
+        headers=headers,
+        CONTENT_LENGTH=len(body) - 1,
+    )
+    assert (response.status_code, code(response)) == (401, "HOOK_001")
+    assert InboundMessage.objects.count() == 0
+
+
 def test_without_a_secret_nobody_is_believed(shop: Shop, post: Post, settings: Any) -> None:
     shop.create_order([{"sku": "FG-1"}])
     settings.SQUARESPACE_WEBHOOK_SECRET = ""

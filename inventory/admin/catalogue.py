@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -15,9 +17,9 @@ from unfold.decorators import display
 from blb3d.core.admin import AdminVerb, DocumentAdmin, ReadOnlyInline, chip_column, money_column, number_column
 from blb3d.core.templatetags.blb3d_ui import swatch
 from inventory import services as inventory
-from inventory.admin.forms import BOMForm, PlatesForm, PrintFileForm
-from inventory.models import BOM, BOMLine, PlateFilament, PrintFile, Product, ProductPlate
-from inventory.selectors import plate_picture
+from inventory.admin.forms import BOMForm, PlatesForm, PrintFileForm, RequirementsForm
+from inventory.models import BOM, BOMLine, PlateFilament, PlateMember, PrintFile, Product, ProductPlate
+from inventory.selectors import compare_with_estimate, doubts_about, plate_picture
 
 
 class WrittenByVerbs(DocumentAdmin):
@@ -41,7 +43,7 @@ class ProductAdmin(DocumentAdmin):
     cost = number_column("unit_cost", "unit cost")
     price = money_column("list_price", "list price")
     header_fields = ("category", "unit_of_measure", "unit_cost", "list_price", "is_active")
-    related_documents = ("boms", "plates", "lots")
+    related_documents = ("boms", "plates", "routings", "lots")
     fieldsets = (
         (None, {"fields": (("sku", "name"), ("category", "type"), ("unit_of_measure", "is_active"), "notes")}),
         ("Price and cost", {"fields": (("list_price", "unit_cost", "price_per_kg"),)}),
@@ -140,21 +142,62 @@ class PlateFilamentInline(ReadOnlyInline):
     show_change_link = False
 
 
+class PlateMemberInline(ReadOnlyInline):
+    """Whose parts lie on a mixed plate."""
+
+    model = PlateMember
+    fk_name = "plate"
+    fields = ("product", "source", "parts")
+    readonly_fields = fields
+    list_related = ("source__product",)
+    show_change_link = False
+    verbose_name_plural = "parts of"
+
+    @display(description="product")
+    def product(self, member: PlateMember) -> str:
+        """Name the product."""
+        return str(member.source.product)
+
+
 @admin.register(ProductPlate)
 class ProductPlateAdmin(WrittenByVerbs):
     list_display = ("product", "revision", "plate_number", "parts_per_plate", "minutes", "is_active")
     list_filter = ("is_active",)
     search_fields = ("product__sku", "product__name")
     minutes = number_column("estimated_minutes", "minutes", "min")
-    header_fields = ("product", "parts_per_plate", "estimated_minutes", "is_active")
-    related_documents = ("print_files",)
-    inlines = (PlateFilamentInline,)
+    header_fields = (
+        "product",
+        "parts_per_plate",
+        "estimated_minutes",
+        "printer_models",
+        "printer_tags",
+        "nozzle_diameter_mm",
+        "is_active",
+    )
+    related_documents = ("print_files", "slice_tasks")
+    inlines = (PlateMemberInline, PlateFilamentInline)
     extra_verbs = (
+        AdminVerb(
+            name="slice",
+            label="Slice",
+            call=inventory.ask_for_print_file,
+            permission="inventory.add_printfile",
+            confirm="It is sliced for every printer model of the farm that it fits.",
+            visible=lambda plate: plate.is_active,
+        ),
         AdminVerb(
             name="attach_print_file",
             call=inventory.attach_print_file,
             permission="inventory.add_printfile",
             form_class=PrintFileForm,
+            visible=lambda plate: plate.is_active,
+        ),
+        AdminVerb(
+            name="ask_of_printers",
+            label="Ask of printers",
+            call=inventory.ask_of_printers,
+            permission="inventory.change_productplate",
+            form_class=RequirementsForm,
             visible=lambda plate: plate.is_active,
         ),
     )
@@ -174,11 +217,11 @@ class PrintFileAdmin(WrittenByVerbs):
     )
     list_related = ("plate__product",)
     search_fields = ("plate__product__sku", "printer_model", "sha256")
-    header_fields = ("makes", "printer_model", "minutes", "grams", "noticed", "sliced_by", "released_at",
-                     "released_by", "withdrawn_at")  # fmt: skip
+    header_fields = ("makes", "made_for", "printer_model", "minutes", "grams", "layers", "sliced_by", "noticed",
+                     "released_at", "released_by", "withdrawn_at")  # fmt: skip
     related_documents = ("plate",)
-    fields = ("picture", "file", "size_bytes", "sha256")
-    readonly_fields = ("picture",)
+    fields = ("comparison", "picture", "file", "sliced_from", "size_bytes", "digest")
+    readonly_fields = ("comparison", "picture", "sliced_from", "digest")
     extra_verbs = (
         AdminVerb(
             name="release",
@@ -187,6 +230,13 @@ class PrintFileAdmin(WrittenByVerbs):
             style="primary",
             confirm="Printers may run this file from now on. You answer for it.",
             visible=lambda file: file.released_at is None and file.withdrawn_at is None,
+        ),
+        AdminVerb(
+            name="slice_again",
+            call=inventory.slice_again,
+            permission="inventory.add_printfile",
+            confirm="Another file is made for the same printer model; this one stays until it is withdrawn.",
+            visible=lambda file: file.plate.is_active,
         ),
         AdminVerb(
             name="withdraw",
@@ -213,16 +263,41 @@ class PrintFileAdmin(WrittenByVerbs):
         url = reverse("admin:inventory_product_change", args=[obj.plate.product_id])
         return format_html('{} × <a href="{}">{}</a>', obj.plate.parts_per_plate, url, obj.plate.product)
 
-    @display(description="warnings")
+    @display(description="for")
+    def made_for(self, obj: PrintFile) -> SafeString | str:
+        """Name the quote and the customer whose part it is."""
+        quote = getattr(obj.plate.product, "quote", None)
+        if quote is None:
+            return ""
+        url = reverse("admin:quotes_quote_change", args=[quote.pk])
+        return format_html('<a href="{}">{}</a>, {}', url, quote, quote.customer or "a guest")
+
+    @display(description="look at")
     def noticed(self, obj: PrintFile) -> SafeString | str:
-        """Show what the slicer warned of, one a line."""
-        return format_html_join(SafeString("<br>"), "{}", ((text,) for text in obj.warnings)) or "none"
+        """Show what is doubtful and what the slicer warned of, one a line."""
+        words = [*doubts_about(obj), *obj.warnings]
+        return format_html_join(SafeString("<br>"), "{}", ((text,) for text in words)) or "nothing"
+
+    @display(description="estimate and slice")
+    def comparison(self, obj: PrintFile) -> str:
+        """Show what was estimated for the plate beside what the slicer says."""
+        return render_to_string("admin/printfile/comparison.html", {"rows": compare_with_estimate(obj)})
+
+    @display(description="sliced from")
+    def sliced_from(self, obj: PrintFile) -> str:
+        """Name the model that the plate is sliced from."""
+        return PurePosixPath(obj.plate.model_file).name
+
+    @display(description="SHA256")
+    def digest(self, obj: PrintFile) -> SafeString:
+        """Show the digest so that a narrow page can break it."""
+        return format_html('<span class="doc__digest">{}</span>', obj.sha256)
 
     @display(description="picture")
     def picture(self, obj: PrintFile) -> SafeString | str:
         """Show what the slicer drew of the plate."""
         if not plate_picture(obj):
-            return ""
+            return "The slicer drew none."
         url = reverse("admin:inventory_printfile_picture", args=[obj.pk])
         return format_html('<img class="doc__picture" src="{}" alt="" width="240" height="240">', url)
 

@@ -17,6 +17,28 @@ from inventory.selectors import active_bom
 QUANTITY: dict[str, Any] = {"max_digits": 14, "decimal_places": 4}
 
 
+class RequirementsForm(VerbForm):
+    """What a plate asks of a printer."""
+
+    printer_tags = forms.CharField(
+        max_length=200, required=False, label="Tags a printer must have", help_text="With commas: enclosed, hardened"
+    )
+    nozzle_diameter_mm = forms.DecimalField(
+        max_digits=4, decimal_places=2, min_value=Decimal("0.05"), required=False, label="Only on this nozzle (mm)"
+    )
+
+    def prepare(self) -> None:
+        """Start with what is asked now."""
+        plate: Any = self.document
+        self.fields["printer_tags"].initial = ", ".join(plate.printer_tags)
+        self.fields["nozzle_diameter_mm"].initial = plate.nozzle_diameter_mm
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the tags as a list."""
+        given = super().arguments()
+        return {**given, "printer_tags": given["printer_tags"].split(",")}
+
+
 def _number(text: str, line: int) -> Decimal:
     try:
         number = Decimal(text)

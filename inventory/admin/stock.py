@@ -110,11 +110,11 @@ class MaterialLotAdmin(DocumentAdmin):
 @admin.register(Spool)
 class SpoolAdmin(DocumentAdmin):
     list_display = ("label", "lot", "left", "tag_uid")
-    search_fields = ("label", "tag_uid", "lot__lot_number")
+    search_fields = ("label", "tag_uid", "tray_uuid", "lot__lot_number")
     left = number_column("remaining_grams", "left", "g")
     header_fields = ("lot", "remaining_grams")
     related_documents = ("lot",)
-    fields = (("label", "tag_uid"), "lot", ("tare_grams", "remaining_grams"))
+    fields = (("label", "lot"), ("tray_uuid", "tag_uid"), ("tare_grams", "remaining_grams"))
 
 
 def adjust_balance(balance: Inventory, *, quantity_change: Decimal, reason: str, actor: User) -> InventoryTransaction:

@@ -40,6 +40,8 @@ class PrintFileSerializer(serializers.ModelSerializer[PrintFile]):
             "printer_model",
             "minutes",
             "grams",
+            "filaments",
+            "layers",
             "sliced_by",
             "warnings",
             "sha256",

@@ -1,6 +1,15 @@
 """The tables of catalogue, stock and purchasing."""
 
-from inventory.models.catalogue import BOM, BOMLine, PlateFilament, PrintFile, Product, ProductPlate
+from inventory.models.catalogue import (
+    BOM,
+    BOMLine,
+    PlateFilament,
+    PlateMember,
+    PrintFile,
+    Product,
+    ProductPlate,
+)
+from inventory.models.filaments import SliceFilament
 from inventory.models.purchasing import PurchaseOrder, PurchaseOrderLine, Vendor
 from inventory.models.stock import (
     Inventory,
@@ -20,6 +29,7 @@ __all__ = [
     "InventoryTransaction",
     "MaterialLot",
     "PlateFilament",
+    "PlateMember",
     "PrintFile",
     "Product",
     "ProductPlate",
@@ -27,6 +37,7 @@ __all__ = [
     "PurchaseOrderLine",
     "Reference",
     "Reservation",
+    "SliceFilament",
     "Spool",
     "Vendor",
 ]

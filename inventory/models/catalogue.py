@@ -157,6 +157,12 @@ class ProductPlate(Document):
     #: Storage path of the model that a slicer reads; empty where staff upload print files.
     model_file = models.CharField(max_length=500, blank=True, default="")
     printer_models = models.JSONField(default=list, blank=True, help_text="Models it fits; empty: any")
+    printer_tags = models.JSONField(default=list, blank=True, help_text="Tags a printer must have; empty: none")
+    nozzle_diameter_mm = models.DecimalField(
+        max_digits=4, decimal_places=2, null=True, blank=True, help_text="Only on this nozzle; empty: any"
+    )
+    #: Parts of several products, named by ``members``; it belongs to a stand-in product that nobody can order.
+    is_mixed = models.BooleanField(default=False, editable=False)
 
     class Meta:
         db_table = "product_plates"
@@ -170,11 +176,32 @@ class ProductPlate(Document):
         return f"plate {self.plate_number}, revision {self.revision}"
 
 
+class PlateMember(models.Model):
+    """How many parts of another plate lie on a mixed plate; the other plate's model is what is printed for them."""
+
+    plate = models.ForeignKey(ProductPlate, models.CASCADE, related_name="members")
+    source = models.ForeignKey(ProductPlate, models.PROTECT, related_name="mixed_on")
+    parts = models.PositiveIntegerField()
+
+    class Meta:
+        db_table = "plate_members"
+        ordering = ["plate_id", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["plate", "source"], name="plate_member_unique"),
+            models.CheckConstraint(condition=Q(parts__gt=0), name="plate_member_parts_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.parts} parts of plate {self.source_id}"
+
+
 class PlateFilament(models.Model):
     """One filament of a plate: which material and how many grams a full plate takes of it."""
 
     plate = models.ForeignKey(ProductPlate, models.CASCADE, related_name="filaments")
-    position = models.PositiveSmallIntegerField(default=0, help_text="Filament number in the file, from 0")
+    position = models.PositiveSmallIntegerField(
+        default=0, help_text="From 0, in the file's order; the file itself may leave numbers out"
+    )
     material = models.ForeignKey(Product, models.PROTECT, related_name="+")
     grams = models.DecimalField(max_digits=12, decimal_places=4, help_text="For a full plate")
 
@@ -205,6 +232,10 @@ class PrintFile(Document):
     size_bytes = models.PositiveBigIntegerField(default=0)
     minutes = models.DecimalField(max_digits=10, decimal_places=2)
     grams = models.DecimalField(max_digits=12, decimal_places=4, help_text="All filaments of the plate")
+    #: What the slicer counts of each filament: [{"position", "material_type", "color_hex", "grams"}], the position
+    #: being its number in the file from 0; empty where nobody read it from the file.
+    filaments = models.JSONField(default=list, blank=True)
+    layers = models.PositiveIntegerField(default=0)
     sliced_by = models.CharField(max_length=120)
     warnings = models.JSONField(default=list, blank=True)
     released_at = models.DateTimeField(null=True, blank=True)

@@ -93,6 +93,11 @@ class Spool(Document):
     tare_grams = models.DecimalField(max_digits=10, decimal_places=4, default=Decimal(0))
     remaining_grams = models.DecimalField(max_digits=10, decimal_places=4)
     tag_uid = models.CharField(max_length=32, blank=True, default="", help_text="RFID of the reel")
+    tray_uuid = models.CharField(max_length=32, blank=True, default="", help_text="The reel's id by any tag")
+    location = models.ForeignKey(
+        InventoryLocation, models.PROTECT, null=True, blank=True, related_name="spools", help_text="Shelf or drybox"
+    )
+    weighed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         db_table = "spools"

@@ -1,6 +1,7 @@
 """What can be asked of inventory."""
 
 from inventory.selectors.catalogue import active_bom, materials_with_stock, products_for
+from inventory.selectors.filaments import filaments_of, match_filaments
 from inventory.selectors.materials import (
     MaterialCheck,
     active_materials,
@@ -8,12 +9,16 @@ from inventory.selectors.materials import (
     choose_material,
     materials_in_stock,
     price_of,
+    stock_costs,
 )
 from inventory.selectors.pictures import plate_picture
 from inventory.selectors.reconciliation import Difference, LedgerReport, verify_ledger
+from inventory.selectors.review import Compared, compare_with_estimate, doubts_about
+from inventory.selectors.spools import find_spool, spool_text
 from inventory.selectors.stock import available, default_location, service_ids, usable_balances
 
 __all__ = [
+    "Compared",
     "Difference",
     "LedgerReport",
     "MaterialCheck",
@@ -22,13 +27,20 @@ __all__ = [
     "available",
     "check_material",
     "choose_material",
+    "compare_with_estimate",
     "default_location",
+    "doubts_about",
+    "filaments_of",
+    "find_spool",
+    "match_filaments",
     "materials_in_stock",
     "materials_with_stock",
     "plate_picture",
     "price_of",
     "products_for",
     "service_ids",
+    "spool_text",
+    "stock_costs",
     "usable_balances",
     "verify_ledger",
 ]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
-from django.db.models import QuerySet, Sum
+from django.db.models import DecimalField, F, QuerySet, Sum
 
 from blb3d.core.errors import InvalidValue
 from blb3d.core.units import round_quantity
 from inventory.errors import MaterialNotFound
 from inventory.models import Product
 from inventory.selectors.stock import available, usable_balances
+
+_PER_KG = Decimal("0.0001")
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,14 @@ def choose_material(material_type: str, color_hex: str = "") -> Product:
 def price_of(material: Product) -> Decimal:
     """Return what a material is sold at per kg, else its standard cost."""
     return material.price_per_kg if material.price_per_kg is not None else material.unit_cost
+
+
+def stock_costs(product_ids: Collection[int]) -> dict[int, Decimal]:
+    """Return what a kg of each material cost us, the mean over usable lots; no entry where nothing is. One query."""
+    rows = usable_balances().filter(product_id__in=set(product_ids), on_hand_quantity__gt=0).order_by()
+    worth = Sum(F("on_hand_quantity") * F("cost_per_unit"), output_field=DecimalField(max_digits=24, decimal_places=8))
+    found = rows.values_list("product_id").annotate(kg=Sum("on_hand_quantity"), worth=worth)
+    return {product_id: (value / kg).quantize(_PER_KG, rounding=ROUND_HALF_UP) for product_id, kg, value in found}
 
 
 def materials_in_stock() -> list[Product]:

@@ -19,7 +19,14 @@ from inventory.services.ledger import (
     scrap_stock,
     transfer_stock,
 )
-from inventory.services.printfiles import attach_print_file, release_print_file, withdraw_print_file
+from inventory.services.plates import ask_of_printers, make_mixed_plate
+from inventory.services.printfiles import (
+    ask_for_print_file,
+    attach_print_file,
+    release_print_file,
+    slice_again,
+    withdraw_print_file,
+)
 from inventory.services.purchasing import (
     PurchaseLineSpec,
     PurchaseReceipt,
@@ -37,7 +44,8 @@ from inventory.services.receipts import (
     receive_output,
     release_lot,
 )
-from inventory.services.reservations import Need, Shortage, release_reservations, reserve
+from inventory.services.reservations import Need, Shortage, hand_over_reservations, release_reservations, reserve
+from inventory.services.spools import Weighed, move_spool, weigh_spool
 
 __all__ = [
     "BOMLineSpec",
@@ -49,7 +57,10 @@ __all__ = [
     "PurchaseReceipt",
     "Shortage",
     "Use",
+    "Weighed",
     "adjust_stock",
+    "ask_for_print_file",
+    "ask_of_printers",
     "attach_print_file",
     "cancel_purchase",
     "choose_material",
@@ -60,7 +71,10 @@ __all__ = [
     "expire_lot",
     "expire_lots",
     "give_back",
+    "hand_over_reservations",
     "issue",
+    "make_mixed_plate",
+    "move_spool",
     "order_purchase",
     "post_transactions",
     "quarantine_lot",
@@ -77,7 +91,9 @@ __all__ = [
     "scrap_stock",
     "set_bom",
     "set_plates",
+    "slice_again",
     "transfer_stock",
     "update_product",
+    "weigh_spool",
     "withdraw_print_file",
 ]

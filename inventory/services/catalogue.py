@@ -14,7 +14,7 @@ from django.db.models import Max
 from blb3d.accounts.models import User
 from blb3d.core.documents import insert_documents, lock_documents, update_documents
 from blb3d.core.errors import InvalidValue
-from blb3d.core.units import Unit, convert, positive_quantity, round_quantity
+from blb3d.core.units import QUANTUM, Unit, convert, positive_quantity, round_quantity
 from blb3d.core.verbs import verb
 from inventory.errors import BOMCycle, SKUTaken
 from inventory.models import BOM, BOMLine, PlateFilament, Product, ProductPlate
@@ -287,8 +287,8 @@ def register_custom_product(
 ) -> Product:
     """Make an accepted quote an ordinary product: bill ``BOM-{sku}`` with one line per material, plates as estimated.
 
-    ``materials`` are grams per unit; they stand in the bill in the material's stock unit (125.5 g is 0.1255 kg). The
-    same SKU again returns the product that is there.
+    ``materials`` are grams per unit; they stand in the bill in the material's stock unit (125.5 g is 0.1255 kg), at
+    least as the least amount that stock is kept in. The same SKU again returns the product that is there.
     """
     sku = normalise_sku(sku)
     existing = Product.objects.filter(sku=sku).first()
@@ -309,7 +309,8 @@ def register_custom_product(
     by_id = {material.pk: material for material, _ in materials}
     for material, amount in materials:
         grams[material.pk] += amount
-    lines = [BOMLineSpec(by_id[pk], amount, Unit.GRAM) for pk, amount in grams.items()]
+    least = {pk: convert(QUANTUM, by_id[pk].unit_of_measure, Unit.GRAM) for pk in grams}
+    lines = [BOMLineSpec(by_id[pk], max(amount, least[pk]), Unit.GRAM) for pk, amount in grams.items()]
     bom = set_bom(product, lines, actor=actor)
     set_plates(product, plates, actor=actor)
     return update_product(product, unit_cost=bom.total_cost, actor=actor)

@@ -16,7 +16,7 @@ from blb3d.core.errors import InvalidTransition, InvalidValue, NotFound, ReasonR
 from blb3d.core.outbox import emit
 from blb3d.core.units import positive_quantity
 from blb3d.core.verbs import verb
-from inventory.models import PrintFile, ProductPlate
+from inventory.models import PrintFile, ProductPlate, SliceFilament
 
 
 @verb
@@ -29,13 +29,15 @@ def attach_print_file(
     minutes: Decimal,
     grams: Decimal,
     sliced_by: str,
+    filaments: Sequence[SliceFilament] = (),
+    layers: int = 0,
     warnings: Sequence[str] = (),
     actor: User,
 ) -> PrintFile:
     """Keep a sliced file of a plate for one printer model; the same content again returns the row that is there.
 
-    ``minutes`` and ``grams`` are for the full plate. The file is stored before the row; what a failure leaves in the
-    storage is removed again. Nothing is printed from it before it is released.
+    ``minutes``, ``grams`` and ``filaments`` are for the full plate. The file is stored before the row; what a failure
+    leaves in the storage is removed again. Nothing is printed from it before it is released.
     """
     printer_model = printer_model.strip()
     if not printer_model or not content:
@@ -52,6 +54,8 @@ def attach_print_file(
         size_bytes=len(content),
         minutes=positive_quantity(minutes, what="minutes"),
         grams=positive_quantity(grams, what="grams"),
+        filaments=[filament.as_dict() for filament in filaments],
+        layers=layers,
         sliced_by=sliced_by,
         warnings=list(warnings),
     )
@@ -69,6 +73,34 @@ def attach_print_file(
         row.file.delete(save=False)
         raise
     return row
+
+
+@verb
+def ask_for_print_file(plate: ProductPlate, *, actor: User, printer_model: str = "", reason: str = "") -> ProductPlate:
+    """Ask for the plate to be sliced, for one printer model or, without, for every model of the farm that it fits.
+
+    Fact ``inventory.print_file_asked``; whoever slices listens.
+
+    Raises:
+        InvalidTransition: the plate is not printed any more.
+    """
+    if not plate.is_active:
+        raise InvalidTransition("This plate was replaced by a newer revision.", details={"id": plate.pk})
+    emit(
+        "inventory.print_file_asked",
+        f"inventory.productplate:{plate.pk}",
+        plate_id=plate.pk,
+        product_id=plate.product_id,
+        printer_model=printer_model,
+        reason=reason,
+        asked_by_id=actor.pk,
+    )
+    return plate
+
+
+def slice_again(print_file: PrintFile, *, actor: User, reason: str = "") -> ProductPlate:
+    """Ask for another file of the same plate and printer model; raises as :func:`ask_for_print_file`."""
+    return ask_for_print_file(print_file.plate, printer_model=print_file.printer_model, actor=actor, reason=reason)
 
 
 @verb

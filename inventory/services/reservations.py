@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -14,7 +14,7 @@ from blb3d.core.units import positive_quantity
 from blb3d.core.verbs import verb
 from inventory.models import Reservation
 from inventory.selectors.stock import service_ids
-from inventory.services.ledger import Kind, Movement, lock_balances, post_locked
+from inventory.services.ledger import Holder, Kind, Movement, lock_balances, post_locked
 from inventory.services.shelf import Shelf
 
 
@@ -108,3 +108,46 @@ def release_rows(reservation_ids: Collection[int], *, actor: User, reason: str =
         movements, {(row.product_id, row.location_id, row.lot_id): row for row in balances.values()}, actor=actor
     )
     return len(rows)
+
+
+@verb
+def hand_over_reservations(
+    giver: Holder, taker: Holder, *, most: Mapping[int, Decimal] | None = None, actor: User
+) -> dict[int, Decimal]:
+    """Make what one document has reserved another's, the latest reserved first; return how much of each product.
+
+    ``most`` says how much of which products at most; without it everything goes. Nothing becomes free in between.
+    """
+    rows = Reservation.objects.filter(reference_type=giver[0], reference_id=giver[1])
+    if most is not None:
+        rows = rows.filter(balance__product__in=[product for product, quantity in most.items() if quantity > 0])
+    balances = {row.pk: row for row in lock_balances(Q(pk__in=set(rows.values_list("balance_id", flat=True))))}
+    left = None if most is None else dict(most)
+    given: dict[int, Decimal] = defaultdict(Decimal)
+    movements = []
+    for row in rows.order_by("-id"):
+        balance = balances.get(row.balance_id)
+        if balance is None:  # reserved since we looked: it stays where it is
+            continue
+        quantity = row.quantity if left is None else min(row.quantity, left[balance.product_id])
+        if quantity <= 0:
+            continue
+        if left is not None:
+            left[balance.product_id] -= quantity
+        given[balance.product_id] += quantity
+        for kind, holder, change in ((Kind.RELEASE, giver, -quantity), (Kind.RESERVATION, taker, quantity)):
+            movements.append(
+                Movement(
+                    kind,
+                    balance.product_id,
+                    balance.location_id,
+                    balance.lot_id,
+                    allocated=change,
+                    reference_type=holder[0],
+                    reference_id=holder[1],
+                )
+            )
+    post_locked(
+        movements, {(row.product_id, row.location_id, row.lot_id): row for row in balances.values()}, actor=actor
+    )
+    return dict(given)

@@ -21,6 +21,7 @@ from inventory.models import (
     Product,
     ProductPlate,
     PurchaseOrder,
+    Spool,
 )
 from inventory.selectors import available, verify_ledger
 from inventory.tests.factories import (
@@ -244,6 +245,16 @@ def test_bills_plates_and_files_are_only_shown(console):
         assert console.post(url(obj, "change"), {"is_active": ""}).status_code == 403
 
 
+def test_a_print_file_over_the_limit_is_refused_and_not_kept_empty(console, settings):
+    settings.MAX_UPLOAD_SIZE_MB = 1
+    plate = make_plate(ProductFactory(name="Cup"))
+    answers = {"printer_model": "P1S", "minutes": "61", "grams": "42.5", "sliced_by": "Orca 2.2"}
+    file = SimpleUploadedFile("large.gcode.3mf", b"x" * 2_000_000)
+    page = act(console, plate, "attach_print_file", **answers, file=file)
+    assert "It is larger than 1 MB." in shown(page)
+    assert PrintFile.objects.count() == 0
+
+
 def test_a_print_file_shows_what_the_slicer_drew_and_warned_of(console, tmp_path, settings):
     settings.MEDIA_ROOT = tmp_path
     picture = b"\x89PNG\r\n\x1a\n-drawn"
@@ -263,3 +274,11 @@ def test_a_print_file_shows_what_the_slicer_drew_and_warned_of(console, tmp_path
     assert door in page
     assert console.get(door).content == picture
     assert console.get(reverse("admin:inventory_printfile_picture", args=[bare.pk])).status_code == 404
+
+
+def test_a_reel_is_entered_with_the_id_that_both_of_its_tags_tell(console):
+    lot = receive(MaterialFactory(), "1")
+    answers = {"label": "S-7", "lot": lot.pk, "tare_grams": "220", "remaining_grams": "740", "tray_uuid": "A1B2C3"}
+    assert console.post(url(Spool, "add"), answers).status_code == 302
+    assert Spool.objects.get().tray_uuid == "A1B2C3"
+    assert "S-7" in shown(console.get(url(Spool, "changelist"), {"q": "A1B2C3"}))

@@ -9,7 +9,8 @@ from django.core.files.storage import default_storage
 from blb3d.core.errors import InvalidTransition, InvalidValue, ReasonRequired
 from blb3d.core.outbox import OutboxEvent
 from inventory import services as inventory
-from inventory.models import PrintFile
+from inventory.models import PrintFile, SliceFilament
+from inventory.selectors import filaments_of
 from inventory.tests.factories import ProductFactory, make_plate, system_actor
 
 pytestmark = pytest.mark.django_db
@@ -60,6 +61,40 @@ def test_a_row_that_cannot_be_saved_takes_its_file_along(plate):
     with pytest.raises(Exception, match="sliced_by"):
         attach(plate, content=b"G1 Z1", sliced_by=None)
     assert not default_storage.exists(f"gcode/FG-15/r1-p1-P1S-{hashlib.sha256(b'G1 Z1').hexdigest()[:12]}.gcode.3mf")
+
+
+def test_a_file_keeps_what_the_slicer_counts_of_each_filament(plate):
+    counted = (
+        SliceFilament(0, "PLA", "000000", Decimal("40.10")),
+        SliceFilament(2, "PETG", "FF0000", Decimal("2.40")),
+    )
+    file = attach(plate, filaments=counted, layers=210)
+    file.refresh_from_db()
+    assert file.filaments == [
+        {"position": 0, "material_type": "PLA", "color_hex": "000000", "grams": "40.10"},
+        {"position": 2, "material_type": "PETG", "color_hex": "FF0000", "grams": "2.40"},
+    ]
+    assert tuple(filaments_of(file)) == counted
+    assert file.layers == 210
+
+
+def test_another_file_is_asked_for_by_a_fact(plate):
+    file = attach(plate)
+    inventory.slice_again(file, reason="new profile", actor=system_actor())
+    inventory.ask_for_print_file(plate, actor=system_actor())
+    asked = OutboxEvent.objects.filter(topic="inventory.print_file_asked").order_by("pk")
+    assert [(fact.payload["plate_id"], fact.payload["printer_model"]) for fact in asked] == [
+        (plate.pk, "P1S"),
+        (plate.pk, ""),
+    ]
+
+
+def test_nothing_is_sliced_of_a_plate_that_was_replaced(plate):
+    make_plate(plate.product)
+    plate.refresh_from_db()
+    with pytest.raises(InvalidTransition):
+        inventory.ask_for_print_file(plate, actor=system_actor())
+    assert not OutboxEvent.objects.filter(topic="inventory.print_file_asked").exists()
 
 
 def test_a_release_says_who_and_tells_it_once(plate):

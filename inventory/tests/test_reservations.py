@@ -116,3 +116,19 @@ def test_one_and_many_needs_take_the_same_statements():
             inventory.reserve(needs, actor=actor)
         counts.append(statements(captured))
     assert counts == [7, 8]  # the eighth asks whether what is short is a service
+
+
+def test_what_is_handed_over_is_never_free_in_between():
+    bolt, nut = ComponentFactory(), ComponentFactory()
+    put_on_shelf(bolt, 10)
+    put_on_shelf(nut, 10)
+    inventory.reserve([Need(bolt.pk, D(6), ORDER, 1), Need(nut.pk, D(4), ORDER, 1)], actor=system_actor())
+    given = inventory.hand_over_reservations((ORDER, 1), (ORDER, 2), most={bolt.pk: D(5)}, actor=system_actor())
+    assert given == {bolt.pk: D(5)}
+    held = {(row.reference_id, row.balance.product_id): row.quantity for row in Reservation.objects.all()}
+    assert held == {(1, bolt.pk): D(1), (1, nut.pk): D(4), (2, bolt.pk): D(5)}
+    assert {row.product_id: row.allocated_quantity for row in Inventory.objects.all()} == {bolt.pk: 6, nut.pk: 4}
+    assert inventory.hand_over_reservations((ORDER, 1), (ORDER, 2), actor=system_actor()) == {bolt.pk: 1, nut.pk: 4}
+    assert set(Reservation.objects.values_list("reference_id", flat=True)) == {2}
+    assert inventory.hand_over_reservations((ORDER, 1), (ORDER, 2), actor=system_actor()) == {}
+    assert verify_ledger().is_clean

@@ -78,6 +78,8 @@ class DocumentViewSet(PermittedMixin, VersionedMixin, ReadOnlyModelViewSet[Any])
 
 
 def by_key(rows: QuerySet[Any], key: str, fields: Sequence[str]) -> Any:
+    if "\0" in key:  # no database keeps such a text, and some refuse to look for it
+        return None
     for field in fields:
         if field == "pk" and not (key.isdecimal() and len(key) < 19):
             continue

@@ -20,6 +20,7 @@ from blb3d.core.api.versions import VersionedMixin
 from blb3d.core.errors import NotFound
 from production import services as production
 from production.api.base import PermittedMixin, acting_user, by_key
+from production.api.machine import MachineActs
 from production.api.serializers import (
     InspectionSerializer,
     NewInspectionSerializer,
@@ -38,9 +39,10 @@ from production.models import (
     SerialNumber,
 )
 from production.selectors import material_requirements, trace_serial
+from production.selectors.fleet import group_names
 
 
-class PrinterViewSet(PermittedMixin, VersionedMixin, ReadOnlyModelViewSet[Printer]):
+class PrinterViewSet(MachineActs, PermittedMixin, VersionedMixin, ReadOnlyModelViewSet[Printer]):
     """Printers with what is loaded in them."""
 
     model = Printer
@@ -53,6 +55,9 @@ class PrinterViewSet(PermittedMixin, VersionedMixin, ReadOnlyModelViewSet[Printe
     filterset_fields: ClassVar = ["model", "state", "connection", "is_active", "work_center"]
     search_fields: ClassVar = ["name", "serial", "model"]
     ordering_fields: ClassVar = ["name", "model", "state"]
+
+    def list_context(self, rows: list[Any]) -> dict[str, Any]:
+        return {**super().list_context(rows), "groups": group_names(row.pk for row in rows)}
 
 
 class MaterialRequirementsView(APIView):

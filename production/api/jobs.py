@@ -20,7 +20,9 @@ from blb3d.core.api.serializers import ErrorSerializer
 from blb3d.core.errors import NotFound
 from production import services as production
 from production.api.base import DocumentViewSet, acting_user, by_key, job_fields
+from production.api.machine import JobPhotos
 from production.api.serializers import (
+    ClassifySerializer,
     ClearSerializer,
     DecideSerializer,
     DispatchSerializer,
@@ -32,6 +34,7 @@ from production.api.serializers import (
 )
 from production.models import Printer, PrintJob, PrintJobPart
 from production.selectors import waiting_reasons
+from production.selectors.outlook import planned_jobs
 
 ENDED = (PrintJob.Status.FINISHED, PrintJob.Status.FAILED, PrintJob.Status.CANCELLED)
 ANSWERS = {200: PrintJobSerializer, 409: ErrorSerializer}
@@ -51,13 +54,15 @@ class PrintJobFilter(filters.FilterSet):
         return rows.filter(waiting if wanted else ~waiting)
 
 
-class PrintJobViewSet(DocumentViewSet):
+class PrintJobViewSet(JobPhotos, DocumentViewSet):
     """Print jobs, the latest first; named by id, code or the print suite's `bambu_job_id`."""
 
     model = PrintJob
     queryset = (
-        PrintJob.objects.select_related("production_order", "plate__product", "printer")
-        .prefetch_related(Prefetch("parts", PrintJobPart.objects.select_related("production_order").order_by("id")))
+        PrintJob.objects.select_related("production_order", "plate__product", "printer", "defect")
+        .prefetch_related(
+            Prefetch("parts", PrintJobPart.objects.select_related("production_order", "defect").order_by("id"))
+        )
         .order_by("-id")
     )
     serializer_class = PrintJobSerializer
@@ -75,10 +80,15 @@ class PrintJobViewSet(DocumentViewSet):
         "send": "dispatch_printjob",
         "decide": "decide_printjob",
         "clear": "clear_printjob",
+        "add_photo": "add_jobphoto",
+        "classify": "fail_printjob",
     }
 
     def reasons(self, rows: Iterable[PrintJob]) -> dict[int, str]:
         return waiting_reasons(rows)
+
+    def list_context(self, rows: list[Any]) -> dict[str, Any]:
+        return {**super().list_context(rows), "planned": planned_jobs([job.pk for job in rows])}
 
     def find(self, rows: QuerySet[Any], key: str) -> Any:
         return by_key(rows, key, job_fields(self.request.user))
@@ -173,6 +183,14 @@ class PrintJobViewSet(DocumentViewSet):
         """Say how a job ended that nobody saw end."""
         job = self.current()
         production.decide_job(job, actor=acting_user(request), **self.valid(DecideSerializer))
+        return self.answer(job)
+
+    @extend_schema(request=ClassifySerializer, responses=ANSWERS)
+    @action(detail=True, methods=["post"])
+    def classify(self, request: Request, **_: Any) -> Response:
+        """Say why a print failed."""
+        job = self.current()
+        production.classify_failure(job, actor=acting_user(request), **self.valid(ClassifySerializer))
         return self.answer(job)
 
     @extend_schema(request=ClearSerializer, responses=ANSWERS)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any, ClassVar
 
-from drf_spectacular.utils import extend_schema
+from django.conf import settings
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -20,15 +21,23 @@ from production import services as production
 from production.api.base import DocumentViewSet, acting_user, by_key, job_fields, status_changes
 from production.api.serializers import (
     CompleteOrderSerializer,
+    EffectSerializer,
     HistoryRowSerializer,
     MaterialsSerializer,
+    MergeSerializer,
     NewProductionOrderSerializer,
+    OrderCostSerializer,
+    OrderProgressSerializer,
     ProductionOrderSerializer,
     ProductionReasonSerializer,
+    QuantitySerializer,
 )
 from production.lifecycles import PRODUCTION_ORDER
 from production.models import PrintJob, ProductionOrder
 from production.selectors import order_progress, order_waiting_reasons
+from production.selectors.costs import production_costs
+from production.selectors.effects import ACTIONS, order_effects
+from production.selectors.progress import plate_progress
 
 
 class ProductionOrderViewSet(DocumentViewSet):
@@ -45,13 +54,17 @@ class ProductionOrderViewSet(DocumentViewSet):
         "product__sku",
         "sales_order",
         "is_held",
+        "is_late",
     ]
     search_fields: ClassVar = ["code", "product__sku", "product__name"]
-    ordering_fields: ClassVar = ["id", "due_date", "priority", "scheduled_start", "status"]
+    ordering_fields: ClassVar = ["id", "due_date", "priority", "scheduled_start", "scheduled_end", "status"]
     acts: ClassVar = {
         "create": "add_productionorder",
         "hold": "hold_productionorder",
         "release": "hold_productionorder",
+        "split": "change_productionorder",
+        "merge": "change_productionorder",
+        "quantity": "change_productionorder",
         **{step: f"{step}_productionorder" for step in PRODUCTION_ORDER.steps},
     }
 
@@ -180,9 +193,68 @@ class ProductionOrderViewSet(DocumentViewSet):
         """Return every change of status: when, by whom, from what to what, why."""
         return Response(HistoryRowSerializer(status_changes(self.get_object()), many=True).data)
 
-    @extend_schema(responses={200: {"type": "object", "additionalProperties": {"type": "integer"}}})
+    @extend_schema(responses=OrderProgressSerializer)
     @action(detail=True)
     def progress(self, request: Request, **_: Any) -> Response:
-        """Return how many units are wanted, printed, good, scrapped and missing."""
+        """Return how many units are wanted, printed, good, scrapped and missing, and the same of each plate's parts."""
         order = self.get_object()
-        return Response(asdict(order_progress([order.pk])[order.pk]))
+        found = {**asdict(order_progress([order.pk])[order.pk]), "plates": plate_progress(order)}
+        return Response(OrderProgressSerializer(found).data)
+
+    @extend_schema(responses=OrderCostSerializer)
+    @action(detail=True)
+    def costs(self, request: Request, **_: Any) -> Response:
+        """Return what the order should cost and what it cost so far, in the system's currency."""
+        order = self.get_object()
+        cost = production_costs([order.pk])[order.pk]
+        return Response(OrderCostSerializer(cost, context={"currency": settings.CURRENCY}).data)  # type: ignore[misc]
+
+    @extend_schema(
+        parameters=[OpenApiParameter("action", str, required=True, enum=list(ACTIONS))],
+        responses={200: EffectSerializer(many=True), 400: ErrorSerializer},
+    )
+    @action(detail=True, pagination_class=None, filter_backends=[])
+    def effects(self, request: Request, **_: Any) -> Response:
+        """Return what an act would do to jobs, stock and promises; nothing is changed."""
+        found = order_effects(self.get_object(), request.query_params.get("action", ""))
+        return Response(EffectSerializer(found, many=True).data)
+
+    @extend_schema(
+        request=QuantitySerializer,
+        responses={201: ProductionOrderSerializer, 400: ErrorSerializer, 409: ErrorSerializer},
+    )
+    @action(detail=True, methods=["post"])
+    @idempotent()
+    def split(self, request: Request, **_: Any) -> Response:
+        """Take units that have not begun off the order into a new one, which is returned."""
+        order = self.current()
+        new = production.split_production_order(order, actor=acting_user(request), **self.valid(QuantitySerializer))
+        return self.answer(new, status.HTTP_201_CREATED)
+
+    @extend_schema(
+        request=QuantitySerializer,
+        responses={200: ProductionOrderSerializer, 400: ErrorSerializer, 409: ErrorSerializer},
+    )
+    @action(detail=True, methods=["post"])
+    def quantity(self, request: Request, **_: Any) -> Response:
+        """Make so many units in all; fewer only as far as they have not begun and nobody waits for them."""
+        order = self.current()
+        production.change_production_quantity(order, actor=acting_user(request), **self.valid(QuantitySerializer))
+        return self.answer(order)
+
+    @extend_schema(
+        request=MergeSerializer, responses={200: ProductionOrderSerializer, 400: ErrorSerializer, 409: ErrorSerializer}
+    )
+    @action(detail=True, methods=["post"])
+    @idempotent()
+    def merge(self, request: Request, **_: Any) -> Response:
+        """Make other orders' quantities with this one; they are cancelled and name it as `merged_into`."""
+        order, given = self.current(), self.valid(MergeSerializer)
+        others = []
+        for key in given["orders"]:
+            other = self.find(self.get_queryset(), key)
+            if other is None:
+                raise InvalidValue(f"There is no production order {key}.", details={"field": "orders", "value": key})
+            others.append(other)
+        production.merge_production_orders(order, others, actor=acting_user(request), reason=given["reason"])
+        return self.answer(order)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -9,8 +10,10 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from blb3d.core.api.serializers import StrictSerializer
+from blb3d.core.effects import LABELS
 from inventory.models import BOMLine
 from production.models import (
+    DefectReason,
     Nonconformance,
     Printer,
     PrinterSlot,
@@ -21,10 +24,18 @@ from production.models import (
     QualityInspection,
     SerialNumber,
 )
+from production.selectors.fleet import group_names
+from production.selectors.outlook import PlannedJob
 
 QUANTITY = {"max_digits": 14, "decimal_places": 4}
 MINUTES = {"max_digits": 10, "decimal_places": 2, "min_value": Decimal(0)}
 JobStatus = PrintJob.Status
+_NOT_PLANNED = PlannedJob(None, None, None)
+_MOMENT = serializers.DateTimeField()
+
+
+def _moment(at: datetime.datetime | None) -> str | None:
+    return None if at is None else str(_MOMENT.to_representation(at))
 
 
 class ActionsMixin(serializers.Serializer[Any]):
@@ -67,11 +78,14 @@ class ProductionOrderSerializer(ActionsMixin, serializers.ModelSerializer[Produc
             "waiting_reason",
             "scheduled_start",
             "scheduled_end",
+            "is_late",
             "due_date",
             "confirmed_at",
             "started_at",
             "completed_at",
             "closed_short",
+            "split_from_id",
+            "merged_into_id",
             "notes",
             "created_at",
             "version",
@@ -106,6 +120,73 @@ class CompleteOrderSerializer(ProductionReasonSerializer):
     print_job_id = serializers.CharField(max_length=64, required=False)
     actual_time = serializers.DecimalField(**MINUTES, required=False, help_text="Minutes.")
     actual_cost = serializers.DecimalField(max_digits=12, decimal_places=4, required=False, help_text="Not kept.")
+
+
+class QuantitySerializer(ProductionReasonSerializer):
+    quantity = serializers.IntegerField(min_value=1, help_text="Units: in all, or those that go into the new order.")
+
+
+class MergeSerializer(ProductionReasonSerializer):
+    orders = serializers.ListField(
+        child=serializers.CharField(max_length=30), min_length=1, max_length=100, help_text="Ids or codes."
+    )
+
+
+class PlateProgressSerializer(serializers.Serializer[Any]):
+    plate_id = serializers.IntegerField()
+    plate_number = serializers.IntegerField()
+    wanted = serializers.IntegerField()
+    printed = serializers.IntegerField()
+    good = serializers.IntegerField()
+    scrapped = serializers.IntegerField()
+    expected = serializers.IntegerField(help_text="On jobs that wait, print, or are not counted yet.")
+    missing = serializers.IntegerField(help_text="Brought by no job yet.")
+
+
+class OrderProgressSerializer(serializers.Serializer[Any]):
+    total = serializers.IntegerField()
+    printed = serializers.IntegerField()
+    good = serializers.IntegerField()
+    scrapped = serializers.IntegerField()
+    missing = serializers.IntegerField()
+    plates = PlateProgressSerializer(many=True)
+
+
+class CostSerializer(serializers.Serializer[Any]):
+    material = serializers.DecimalField(max_digits=14, decimal_places=2)
+    machine = serializers.DecimalField(max_digits=14, decimal_places=2)
+    labour = serializers.DecimalField(max_digits=14, decimal_places=2)
+    total = serializers.DecimalField(max_digits=14, decimal_places=2)
+
+
+class OrderCostSerializer(serializers.Serializer[Any]):
+    """Planned for all units, actual so far; minutes of printers and of people."""
+
+    currency = serializers.SerializerMethodField()
+    units = serializers.IntegerField()
+    good = serializers.IntegerField()
+    planned = CostSerializer()
+    actual = CostSerializer()
+    failures = serializers.DecimalField(
+        max_digits=14, decimal_places=2, help_text="Of the actual cost, what went into failed prints, scrap and rework."
+    )
+    planned_per_unit = serializers.DecimalField(max_digits=14, decimal_places=4)
+    actual_per_good = serializers.DecimalField(max_digits=14, decimal_places=4, allow_null=True)
+    planned_machine_minutes = serializers.DecimalField(max_digits=14, decimal_places=2)
+    actual_machine_minutes = serializers.DecimalField(max_digits=14, decimal_places=2)
+    planned_labour_minutes = serializers.DecimalField(max_digits=14, decimal_places=2)
+    actual_labour_minutes = serializers.DecimalField(max_digits=14, decimal_places=2)
+
+    def get_currency(self, cost: Any) -> str:
+        return str(self.context["currency"])
+
+
+class EffectSerializer(serializers.Serializer[Any]):
+    """One thing that an act would do, in a sentence."""
+
+    about = serializers.ChoiceField(choices=list(LABELS))
+    text = serializers.CharField()
+    is_warning = serializers.BooleanField()
 
 
 class UsedMaterialSerializer(serializers.ModelSerializer[ProductionOrderMaterial]):
@@ -158,10 +239,11 @@ class HistoryRowSerializer(serializers.Serializer[Any]):
 
 class PartSerializer(serializers.ModelSerializer[PrintJobPart]):
     code = serializers.CharField(source="production_order.code")
+    defect = serializers.CharField(source="defect.code", default=None)
 
     class Meta:
         model = PrintJobPart
-        fields = ("production_order_id", "code", "planned", "good", "scrap", "scrap_reason")
+        fields = ("production_order_id", "code", "planned", "good", "scrap", "scrap_reason", "defect")
 
 
 class PrintJobSerializer(ActionsMixin, serializers.ModelSerializer[PrintJob]):
@@ -169,8 +251,12 @@ class PrintJobSerializer(ActionsMixin, serializers.ModelSerializer[PrintJob]):
     sku = serializers.CharField(source="plate.product.sku")
     plate_number = serializers.IntegerField(source="plate.plate_number")
     printer = serializers.CharField(source="printer.name", default=None)
+    defect = serializers.CharField(source="defect.code", default=None, help_text="Why it failed.")
     parts = PartSerializer(many=True)
     waiting_reason = serializers.SerializerMethodField(help_text="Why it was not sent, empty when it does not wait.")
+    planned_printer = serializers.SerializerMethodField(help_text="Where the schedule has it printed.")
+    planned_start = serializers.SerializerMethodField()
+    planned_end = serializers.SerializerMethodField()
 
     class Meta:
         model = PrintJob
@@ -190,6 +276,9 @@ class PrintJobSerializer(ActionsMixin, serializers.ModelSerializer[PrintJob]):
             "priority",
             "retry_of_id",
             "waiting_reason",
+            "planned_printer",
+            "planned_start",
+            "planned_end",
             "estimated_time_minutes",
             "estimated_grams",
             "actual_time_minutes",
@@ -200,6 +289,7 @@ class PrintJobSerializer(ActionsMixin, serializers.ModelSerializer[PrintJob]):
             "remaining_minutes",
             "error_code",
             "error_text",
+            "defect",
             "end_inferred",
             "sent_at",
             "started_at",
@@ -212,6 +302,21 @@ class PrintJobSerializer(ActionsMixin, serializers.ModelSerializer[PrintJob]):
 
     def get_waiting_reason(self, job: PrintJob) -> str:
         return self.context["waiting"].get(job.pk, "")
+
+    def _planned(self, job: PrintJob) -> PlannedJob:
+        planned: PlannedJob = self.context["planned"].get(job.pk, _NOT_PLANNED)
+        return planned
+
+    def get_planned_printer(self, job: PrintJob) -> str | None:
+        return self._planned(job).printer
+
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    def get_planned_start(self, job: PrintJob) -> str | None:
+        return _moment(self._planned(job).starts_at)
+
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    def get_planned_end(self, job: PrintJob) -> str | None:
+        return _moment(self._planned(job).ends_at)
 
 
 class JobNewsSerializer(StrictSerializer):
@@ -247,11 +352,18 @@ class DecideSerializer(StrictSerializer):
     reason = serializers.CharField(max_length=500)
 
 
+class ClassifySerializer(ProductionReasonSerializer):
+    defect = serializers.SlugRelatedField(slug_field="code", queryset=DefectReason.objects.filter(is_active=True))
+
+
 class PlateCountSerializer(StrictSerializer):
     production_order_id = serializers.IntegerField()
     good = serializers.IntegerField(min_value=0)
     scrap = serializers.IntegerField(min_value=0, required=False, default=0)
     reason = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
+    defect = serializers.SlugRelatedField(
+        slug_field="code", queryset=DefectReason.objects.filter(is_active=True), required=False, allow_null=True
+    )
 
 
 class ClearSerializer(StrictSerializer):
@@ -271,6 +383,7 @@ class PrinterSlotSerializer(serializers.ModelSerializer[PrinterSlot]):
 class PrinterSerializer(serializers.ModelSerializer[Printer]):
     slots = PrinterSlotSerializer(many=True)
     work_center = serializers.CharField(source="work_center.code", default=None)
+    groups = serializers.SerializerMethodField()
 
     class Meta:
         model = Printer
@@ -287,6 +400,11 @@ class PrinterSerializer(serializers.ModelSerializer[Printer]):
             "is_active",
             "out_of_service_reason",
             "auto_dispatch",
+            "groups",
+            "tags",
+            "auto_eject",
+            "printed_minutes",
+            "jobs_done",
             "state",
             "state_at",
             "connection",
@@ -297,6 +415,11 @@ class PrinterSerializer(serializers.ModelSerializer[Printer]):
             "slots",
             "version",
         )
+
+    @extend_schema_field(serializers.ListField(child=serializers.CharField()))
+    def get_groups(self, printer: Any) -> list[str]:
+        groups = self.context.get("groups")
+        return (group_names([printer.pk]) if groups is None else groups).get(printer.pk, [])
 
 
 class RequirementSerializer(serializers.Serializer[Any]):

@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from blb3d.core.documents import Document, step_permissions
+from inventory.models import SliceFilament
 
 
 class PrintJob(Document):
@@ -41,6 +42,12 @@ class PrintJob(Document):
     status = models.CharField(max_length=12, choices=Status.choices, default=Status.QUEUED)
     priority = models.PositiveSmallIntegerField(default=2)
     retry_of = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="retries")
+    printer_group = models.ForeignKey(
+        "production.PrinterGroup", models.PROTECT, null=True, blank=True, related_name="+", help_text="Only on these"
+    )
+    defect = models.ForeignKey(
+        "production.DefectReason", models.PROTECT, null=True, blank=True, related_name="+", help_text="Why it failed"
+    )
 
     estimated_time_minutes = models.DecimalField(max_digits=10, decimal_places=2, default=Decimal(0))
     estimated_grams = models.DecimalField(max_digits=12, decimal_places=4, default=Decimal(0))
@@ -60,6 +67,11 @@ class PrintJob(Document):
     submission_id = models.CharField(max_length=20, blank=True, default="")
     subtask_name = models.CharField(max_length=120, blank=True, default="")
     dispatch_attempts = models.PositiveSmallIntegerField(default=0)
+    #: The printer that gave the job back last, and when: another one is tried first.
+    refused_by = models.ForeignKey("production.Printer", models.PROTECT, null=True, blank=True, related_name="+")
+    refused_at = models.DateTimeField(null=True, blank=True)
+    #: Minutes that the printer's counter has of this job; empty until the job ended there.
+    counted_minutes = models.DecimalField(max_digits=10, decimal_places=2, null=True, blank=True, editable=False)
 
     sent_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
@@ -91,10 +103,15 @@ class PrintJob(Document):
 
     @property
     def occupies_plate(self) -> bool:
-        """True while something of this job may lie on the printer's plate."""
+        """True while something of this job may lie on the printer's plate.
+
+        A printer that empties its plate itself does so after a finished print; what failed there still lies on it.
+        """
         if self.status in self.ACTIVE:
             return True
-        return self.started_at is not None and self.cleared_at is None
+        if self.started_at is None or self.cleared_at is not None:
+            return False
+        return self.status != self.Status.FINISHED or self.printer is None or not self.printer.auto_eject
 
 
 class PrintJobPart(models.Model):
@@ -102,10 +119,15 @@ class PrintJobPart(models.Model):
 
     job = models.ForeignKey(PrintJob, models.CASCADE, related_name="parts")
     production_order = models.ForeignKey("production.ProductionOrder", models.PROTECT, related_name="job_parts")
+    #: On a mixed plate: whose part it is, and what one takes of the print. Empty: the job's own plate, all parts alike.
+    plate = models.ForeignKey("inventory.ProductPlate", models.PROTECT, null=True, blank=True, related_name="+")
+    grams_each = models.DecimalField(max_digits=12, decimal_places=4, null=True, blank=True)
+    minutes_each = models.DecimalField(max_digits=12, decimal_places=4, null=True, blank=True)
     planned = models.PositiveIntegerField()
     good = models.PositiveIntegerField(default=0)
     scrap = models.PositiveIntegerField(default=0)
     scrap_reason = models.CharField(max_length=200, blank=True, default="")
+    defect = models.ForeignKey("production.DefectReason", models.PROTECT, null=True, blank=True, related_name="+")
 
     class Meta:
         db_table = "print_job_parts"
@@ -120,6 +142,21 @@ class PrintJobPart(models.Model):
 
     def __str__(self) -> str:
         return f"{self.planned} parts"
+
+    @property
+    def source_id(self) -> int:
+        """The plate whose part it is; on an ordinary plate reads the job."""
+        return self.plate_id or self.job.plate_id
+
+    @property
+    def grams_weight(self) -> Decimal:
+        """Its share of the job's filament, to be set against the other parts' shares."""
+        return self.planned * (Decimal(1) if self.grams_each is None else self.grams_each)
+
+    @property
+    def minutes_weight(self) -> Decimal:
+        """Its share of the job's time, to be set against the other parts' shares."""
+        return self.planned * (Decimal(1) if self.minutes_each is None else self.minutes_each)
 
 
 class PrintJobFilament(models.Model):
@@ -140,6 +177,11 @@ class PrintJobFilament(models.Model):
 
     def __str__(self) -> str:
         return f"{self.planned_grams} g of {self.material_id}"
+
+    @property
+    def as_sliced(self) -> SliceFilament:
+        """What the slicer would call it; reads the material."""
+        return SliceFilament(self.position, self.material.material_type, self.material.color_hex, self.planned_grams)
 
 
 class ProductionOrderMaterial(models.Model):

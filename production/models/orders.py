@@ -48,6 +48,7 @@ class ProductionOrder(Document):
     quantity = models.PositiveIntegerField()
     quantity_completed = models.PositiveIntegerField(default=0, help_text="Good parts")
     quantity_scrapped = models.PositiveIntegerField(default=0)
+    quantity_lost = models.PositiveIntegerField(default=0, help_text="Units scrapped after printing")
     sales_order = models.ForeignKey(
         "sales.SalesOrder", models.PROTECT, null=True, blank=True, related_name="production_orders"
     )
@@ -62,11 +63,19 @@ class ProductionOrder(Document):
     hold_reason = models.CharField(max_length=500, blank=True, default="")
     scheduled_start = models.DateTimeField(null=True, blank=True)
     scheduled_end = models.DateTimeField(null=True, blank=True)
+    is_late = models.BooleanField(
+        "going late", default=False, editable=False, help_text="By the schedule it is ready after its due date"
+    )
     due_date = models.DateField(null=True, blank=True)
     confirmed_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True)
     closed_short = models.BooleanField(default=False)
+    printer_group = models.ForeignKey(
+        "production.PrinterGroup", models.PROTECT, null=True, blank=True, related_name="+", help_text="Only on these"
+    )
+    split_from = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="splits")
+    merged_into = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="merged")
     notes = models.TextField(blank=True, default="")
 
     class Meta:

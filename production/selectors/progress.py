@@ -6,6 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from django.db.models import Q
+from django.db.models.functions import Coalesce
+
+from inventory.models import ProductPlate
 from production.models import PrintJob, PrintJobPart, ProductionOrder
 
 #: In these a job's parts are still expected to come.
@@ -40,15 +44,23 @@ class PlateCounts:
     printed: int = 0
     #: On jobs that are waiting, running, or over but not counted.
     expected: int = 0
+    #: Of those, on jobs that were not sent yet.
+    waiting: int = 0
+
+    @property
+    def begun(self) -> int:
+        """Parts that are good, or were sent to a printer and not counted yet: they cannot be taken back."""
+        return self.good + self.expected - self.waiting
 
 
 def count_plates(production_order_ids: Iterable[int]) -> dict[int, dict[int, PlateCounts]]:
     """Return the counts by order and plate in one query."""
     rows = (
         PrintJobPart.objects.filter(production_order__in=list(production_order_ids), job__deleted_at__isnull=True)
+        .annotate(made_on=Coalesce("plate", "job__plate"))
         .values_list(
             "production_order_id",
-            "job__plate_id",
+            "made_on",
             "job__status",
             "job__cleared_at",
             "job__started_at",
@@ -68,7 +80,14 @@ def count_plates(production_order_ids: Iterable[int]) -> dict[int, dict[int, Pla
         uncounted = status in _ENDED and started_at is not None and cleared_at is None
         if status in _COMING or uncounted:
             plate.expected += planned
+        if status == PrintJob.Status.QUEUED:
+            plate.waiting += planned
     return counts
+
+
+def begun_units(order: ProductionOrder, plates: dict[int, PlateCounts]) -> int:
+    """Return how many units of an order are made or have begun on any of its plates."""
+    return max([order.quantity_completed, *(plate.begun - order.quantity_lost for plate in plates.values())])
 
 
 def good_units(plates: dict[int, PlateCounts]) -> int:
@@ -83,7 +102,7 @@ def missing_by_plate(
     owed = {}
     for plate_id in plate_ids:
         counts = plates.get(plate_id, PlateCounts())
-        missing = order.quantity - counts.good - counts.expected
+        missing = order.quantity + order.quantity_lost - counts.good - counts.expected
         if missing > 0:
             owed[plate_id] = missing
     return owed
@@ -106,3 +125,39 @@ def order_progress(production_order_ids: Iterable[int]) -> dict[int, Progress]:
         )
         for pk, quantity, good, scrapped in orders
     }
+
+
+@dataclass(frozen=True)
+class PlateProgress:
+    """How far an order's parts of one plate are: ``expected`` lie on jobs, ``missing`` are brought by none yet."""
+
+    plate_id: int
+    plate_number: int
+    wanted: int
+    printed: int
+    good: int
+    scrapped: int
+    expected: int
+    missing: int
+
+
+def plate_progress(order: ProductionOrder) -> list[PlateProgress]:
+    """Return how far an order is on each plate that it was or is printed on, in two queries."""
+    counts = count_plates([order.pk])[order.pk]
+    plates = ProductPlate.objects.filter(Q(product=order.product_id, is_active=True) | Q(pk__in=list(counts)))
+    rows = list(plates.order_by("plate_number", "revision"))
+    missing = missing_by_plate(order, counts, [plate.pk for plate in rows if plate.is_active])
+    is_open = order.status in ProductionOrder.OPEN
+    return [
+        PlateProgress(
+            plate.pk,
+            plate.plate_number,
+            order.quantity,
+            counts[plate.pk].printed,
+            counts[plate.pk].good,
+            counts[plate.pk].scrap,
+            counts[plate.pk].expected,
+            missing.get(plate.pk, 0) if is_open else 0,
+        )
+        for plate in rows
+    ]

@@ -5,38 +5,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db.models import Exists
 from django.utils import timezone
 
 from blb3d.accounts.models import User
 from blb3d.core.errors import InvalidTransition, InvalidValue
 from blb3d.core.numbering import next_numbers
 from blb3d.core.outbox import emit
-from blb3d.core.units import round_quantity
 from blb3d.core.verbs import verb
-from inventory.models import BOMLine, Product, Reference
-from inventory.services import Use, consume
 from production.errors import AlreadyCleared, WrongCounts
-from production.lifecycles import PRODUCTION_ORDER
-from production.models import PrintJob, PrintJobFilament, PrintJobPart, ProductionOrder
+from production.models import DefectReason, PrintJob, PrintJobPart, ProductionOperation, ProductionOrder
 from production.selectors.fleet import PRINTABLE
-from production.selectors.progress import count_plates, missing_by_plate
-from production.services.making import PlannedJob, lock_job, make_jobs, recount
-from production.services.material import record_uses
-from production.services.output import draw_serial_numbers, put_on_shelf
-from production.services.planning import complete_production_order, per_unit, settle
+from production.selectors.progress import PlateCounts, count_plates, good_units, missing_by_plate
+from production.services.flow import Flow
+from production.services.making import PlannedJob, lock_job, make_jobs, own_plates
+from production.services.material import lock_stock
+from production.services.output import draw_serial_numbers, take_in
+from production.services.planning import complete_production_order
 
 Status = PrintJob.Status
 
 
 @dataclass(frozen=True)
 class PlateCount:
-    """What became of one production order's parts on a plate; ``reason`` is why some are scrap."""
+    """What became of one production order's parts on a plate; ``defect`` and ``reason`` are why some are scrap."""
 
     production_order_id: int
     good: int
     scrap: int = 0
     reason: str = ""
+    defect: DefectReason | None = None
 
 
 @verb
@@ -44,8 +41,9 @@ def clear_plate(job: PrintJob, counts: Sequence[PlateCount], *, actor: User, req
     """Count the parts of a job that is over and give its printer free.
 
     Good parts that make whole units (the least over a product's plates) become stock, kept for whoever the order is
-    for, with serial numbers where the product has them; their other components are taken by bill of materials. Parts
-    that are missing come back in one new job, unless other jobs bring them. An order with every part good completes.
+    for, with serial numbers where the product has them; their other components are taken by bill of materials. Units
+    of an order with operations after printing go to the first of those instead. Parts that are missing come back in
+    one new job, unless other jobs bring them. An order with every part good completes.
 
     Raises:
         InvalidTransition: the job is not over.
@@ -55,10 +53,7 @@ def clear_plate(job: PrintJob, counts: Sequence[PlateCount], *, actor: User, req
     parts = {part.production_order_id: part for part in job.parts.select_related("production_order__product")}
     _check(job, parts, counts)
     good = sum(count.good for count in counts)
-    serialized = sum(
-        count.good for count in counts if parts[count.production_order_id].production_order.product.is_serialized
-    )
-    serials = draw_serial_numbers(serialized)
+    serials = draw_serial_numbers(_serials_needed(parts, counts))
     is_short = requeue_missing and good < sum(part.planned for part in parts.values())
     numbers = next_numbers("PJ", int(is_short))
 
@@ -72,11 +67,18 @@ def clear_plate(job: PrintJob, counts: Sequence[PlateCount], *, actor: User, req
     if good and job.started_at is None:
         raise WrongCounts(f"{job.code} never began.", details={"job": job.code})
     _count(job, parts, counts, actor=actor)
+    plates = count_plates(order.pk for order in orders)
     if is_short:
-        _requeue(job, list(parts.values()), orders, numbers)
+        _requeue(job, list(parts.values()), orders, plates, numbers)
+    if len(orders) > 1:
+        lock_stock(orders)
     for order in orders:
         order.product = parts[order.pk].production_order.product
-        _take_in(order, job, serials, actor=actor)
+        flow = Flow(order)
+        if flow:
+            flow.take_printed(good_units(plates[order.pk]))
+            flow.save(actor=actor)
+        take_in(order, job, serials, actor=actor)
     emit(
         "production.plate_cleared",
         f"production.printjob:{job.pk}",
@@ -95,6 +97,7 @@ def count_printed(
     good: int,
     scrap: int = 0,
     reason: str = "",
+    defect: DefectReason | None = None,
     close_short: bool = False,
     actor: User,
 ) -> list[PrintJob]:
@@ -106,6 +109,7 @@ def count_printed(
         WrongCounts: more units than the waiting plates hold, none is waiting, or one holds parts of other orders.
         InvalidValue: a count is negative.
         ReasonRequired: it is closed short and nobody says why.
+        UnitsInWork: it is to be closed short, but what was printed has operations before it.
     """
     if good < 0 or scrap < 0:
         raise InvalidValue("Counts must not be negative.", details={"good": good, "scrap": scrap})
@@ -126,7 +130,7 @@ def count_printed(
         own_good = min(plate[0], part.planned)
         own_scrap = min(plate[1], part.planned - own_good)
         plate[0], plate[1] = plate[0] - own_good, plate[1] - own_scrap
-        counts.append(PlateCount(part.production_order_id, own_good, own_scrap, reason))
+        counts.append(PlateCount(part.production_order_id, own_good, own_scrap, reason, defect))
     if any(any(plate) for plate in left.values()):
         raise WrongCounts(
             f"{order.code}: more parts than its plates held.", details={"jobs": [job.code for job in jobs]}
@@ -158,66 +162,48 @@ def _check(job: PrintJob, parts: dict[int, PrintJobPart], counts: Sequence[Plate
             )
 
 
+def _serials_needed(parts: dict[int, PrintJobPart], counts: Sequence[PlateCount]) -> int:
+    """Return how many units may become stock: those of serialised products that have nothing left to do to them."""
+    serialized = {pk for pk, part in parts.items() if part.production_order.product.is_serialized}
+    if not serialized:
+        return 0
+    ahead = ProductionOperation.objects.filter(production_order__in=serialized).exclude(
+        status=ProductionOperation.Status.SKIPPED
+    )
+    finished = serialized - set(ahead.values_list("production_order_id", flat=True))
+    return sum(count.good for count in counts if count.production_order_id in finished)
+
+
 def _count(job: PrintJob, parts: dict[int, PrintJobPart], counts: Sequence[PlateCount], *, actor: User) -> None:
     for count in counts:
         part = parts[count.production_order_id]
         part.good, part.scrap, part.scrap_reason = count.good, count.scrap, count.reason[:200]
-    PrintJobPart.objects.bulk_update(parts.values(), ["good", "scrap", "scrap_reason"])
+        part.defect = count.defect
+    PrintJobPart.objects.bulk_update(parts.values(), ["good", "scrap", "scrap_reason", "defect"])
     job.cleared_at, job.cleared_by = timezone.now(), actor
     job.save()
 
 
 def _requeue(
-    job: PrintJob, parts: Sequence[PrintJobPart], orders: Sequence[ProductionOrder], numbers: Sequence[str]
+    job: PrintJob,
+    parts: Sequence[PrintJobPart],
+    orders: Sequence[ProductionOrder],
+    counts: dict[int, dict[int, PlateCounts]],
+    numbers: Sequence[str],
 ) -> None:
-    """Make one job of what this one owes and no other brings."""
-    counts = count_plates(order.pk for order in orders)
+    """Make one job of what this one owes and no other brings; of a mixed plate one for each plate it was mixed of."""
     by_order = {part.production_order_id: part for part in parts}
     again = []
     for order in orders:
         if order.status not in PRINTABLE:
             continue
         part = by_order[order.pk]
-        owed = missing_by_plate(order, counts[order.pk], [job.plate_id]).get(job.plate_id, 0)
+        plate_id = part.plate_id or job.plate_id
+        owed = missing_by_plate(order, counts[order.pk], [plate_id]).get(plate_id, 0)
         number = min(part.planned - part.good, owed)
         if number > 0:
             again.append((order, number))
-    if again:
+    if again and job.plate.is_mixed:
+        make_jobs(own_plates([(order, by_order[order.pk], number) for order, number in again], retry_of=job), numbers)
+    elif again:
         make_jobs([PlannedJob(job.plate, tuple(again), retry_of=job)], numbers)
-
-
-def _take_in(order: ProductionOrder, job: PrintJob, serials: list[str], *, actor: User) -> None:
-    """Bring an order's counters to what was counted; whole new units go on the shelf, and a whole order completes."""
-    before = order.quantity_completed
-    recount(order)
-    now, scrapped = order.quantity_completed, order.quantity_scrapped
-    if now > before:
-        _backflush(order, job, now - before, actor=actor)
-        put_on_shelf(order, job, before, now, serials, actor=actor)
-    if order.quantity_missing or order.status not in PRINTABLE:
-        order.save()
-        return
-    with PRODUCTION_ORDER.step(order, "complete", actor=actor) as move:
-        order.quantity_completed, order.quantity_scrapped = now, scrapped
-        settle(move, actor=actor)
-
-
-def _backflush(order: ProductionOrder, job: PrintJob, units: int, *, actor: User) -> None:
-    """Take the components that no printer books: all but filament, which jobs book by the gram."""
-    category = Product.Category
-    filament = PrintJobFilament.objects.filter(job__production_order=order.pk)
-    lines = (
-        BOMLine.objects.filter(bom=order.bom_id)
-        .exclude(component__category=category.SERVICE)
-        .exclude(Exists(filament), component__category=category.MATERIAL)
-    )
-    uses = []
-    for line in lines.order_by("id"):
-        quantity = round_quantity(per_unit(line) * units)
-        if quantity > 0:
-            holder = (Reference.PRODUCTION_ORDER, order.pk)
-            uses.append(Use(line.component_id, quantity, Reference.PRODUCTION_ORDER, order.pk, holder=holder))
-    if not uses:
-        return
-    taken = consume(uses, actor=actor)
-    record_uses([(None, order.pk, row) for row in taken], job=job, booked={}, actor=actor)

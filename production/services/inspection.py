@@ -9,7 +9,7 @@ from typing import Any
 from blb3d.accounts.models import User
 from blb3d.core.documents import update_documents
 from blb3d.core.errors import InvalidValue, ReasonRequired
-from blb3d.core.numbering import next_number
+from blb3d.core.numbering import next_number, next_numbers
 from blb3d.core.outbox import emit
 from blb3d.core.verbs import verb
 from inventory.models import InventoryTransaction, Reference
@@ -25,13 +25,14 @@ from production.models import (
     TraceLink,
 )
 from production.selectors.fleet import PRINTABLE
+from production.services.flow import recall_units
 from production.services.links import link
-from production.services.making import lock_order, recount
+from production.services.making import active_plates, jobs_owed, lock_order, make_jobs, recount
+from production.services.material import lock_stock
 from production.services.planning import (
     PlanRequest,
     confirm_production_orders,
     plan_production_orders,
-    requeue_missing_parts,
 )
 
 Node = TraceLink.Node
@@ -59,7 +60,7 @@ def pass_inspection(
     serials = _serials(order, serial_numbers)
     wanted = len(serials) or order.quantity_completed if quantity is None else quantity
     _check_quantity(order, wanted, serials)
-    return _write(order, serials, wanted, True, inspection_type, measurements, notes, actor=actor)
+    return write_inspections(order, serials, wanted, True, inspection_type, measurements, notes, actor=actor)
 
 
 @verb
@@ -89,22 +90,31 @@ def fail_inspection(
         raise ReasonRequired(details={"step": "fail_inspection"})
     if severity not in Nonconformance.Severity.values:
         raise InvalidValue("Unknown severity.", details={"known": Nonconformance.Severity.values})
+    plates = active_plates(order)
+    # Drawn before anything is locked, as by everybody who makes jobs: nobody waits for the other crosswise.
+    numbers = next_numbers("PJ", len(plates) if order.status in PRINTABLE else 0)
     lock_order(order)
     serials = _serials(order, serial_numbers)
     _check_quantity(order, quantity, serials)
     if order.product.is_serialized and not serials:
         raise WrongSerials("Please name the serial numbers that fail.", details={"product_id": order.product_id})
-    _scrap_stock(order, quantity, actor=actor)
+    lock_stock([order])
+    whose = _served_last(order, quantity)
+    _scrap_stock(order, whose, actor=actor)
     for serial in serials:
         serial.status = SerialNumber.Status.SCRAPPED
     update_documents(serials, ["status"])
-    _scrap_parts(order, quantity, reason)
+    if not recall_units(order, quantity, reason=reason, actor=actor):
+        _scrap_parts(order, quantity, reason)
     recount(order)
     order.closed_short = order.status == ProductionOrder.Status.COMPLETED
     order.save()
-    _write(order, serials, quantity, False, inspection_type, measurements, notes or reason, actor=actor)
-    report = _report(order, serials, quantity, reason, severity, inspection_type, actor=actor)
-    _make_again(order, quantity, actor=actor)
+    write_inspections(order, serials, quantity, False, inspection_type, measurements, notes or reason, actor=actor)
+    report = raise_nonconformance(order, serials, quantity, reason, severity, inspection_type, actor=actor)
+    if order.status in PRINTABLE:
+        make_jobs(jobs_owed(order, plates), numbers)
+    elif order.status == ProductionOrder.Status.COMPLETED:
+        _plan_again(order, whose, actor=actor)
     return report
 
 
@@ -134,7 +144,7 @@ def _check_quantity(order: ProductionOrder, quantity: int, serials: Sequence[Ser
         )
 
 
-def _write(
+def write_inspections(
     order: ProductionOrder,
     serials: Sequence[SerialNumber],
     quantity: int,
@@ -145,6 +155,7 @@ def _write(
     *,
     actor: User,
 ) -> list[QualityInspection]:
+    """Write what was found: a row per serial number, or one for the quantity, with its place in the trace."""
     if inspection_type not in Type.values:
         raise InvalidValue("Unknown kind of inspection.", details={"known": Type.values})
     common = {
@@ -176,16 +187,33 @@ def _write(
     return rows
 
 
-def _scrap_stock(order: ProductionOrder, quantity: int, *, actor: User) -> None:
-    demand = Demand.objects.filter(production_order=order).order_by("id").first()
-    use = Use(
-        order.product_id,
-        Decimal(quantity),
-        Reference.PRODUCTION_ORDER,
-        order.pk,
-        holder=(demand.reference_type, demand.reference_id) if demand else None,
-    )
-    taken = consume([use], actor=actor, kind=InventoryTransaction.Kind.SCRAP)
+def _served_last(order: ProductionOrder, quantity: int) -> list[tuple[Demand | None, int]]:
+    """Return for whom the last so many good units were: demands are served in their order, the rest is free stock."""
+    found: list[tuple[Demand | None, int]] = []
+    first, start = order.quantity_completed - quantity, 0
+    for demand in Demand.objects.filter(production_order=order).order_by("id"):
+        end = start + demand.quantity
+        units = min(order.quantity_completed, end) - max(first, start)
+        if units > 0:
+            found.append((demand, units))
+        start = end
+    free = order.quantity_completed - max(first, start)
+    return [*found, (None, free)] if free > 0 else found
+
+
+def _scrap_stock(order: ProductionOrder, whose: Sequence[tuple[Demand | None, int]], *, actor: User) -> None:
+    uses = [
+        Use(
+            order.product_id,
+            Decimal(units),
+            Reference.PRODUCTION_ORDER,
+            order.pk,
+            holder=(demand.reference_type, demand.reference_id) if demand is not None else None,
+        )
+        for demand, units in whose
+    ]
+    quantity = sum(units for _, units in whose)
+    taken = consume(uses, actor=actor, kind=InventoryTransaction.Kind.SCRAP)
     in_stock = sum((row.quantity for row in taken), Decimal(0))
     if in_stock < quantity:
         raise WrongQuantity(
@@ -199,9 +227,9 @@ def _scrap_parts(order: ProductionOrder, quantity: int, reason: str) -> None:
     changed = []
     counted = PrintJobPart.objects.filter(production_order=order, job__cleared_at__isnull=False, good__gt=0)
     for part in counted.select_related("job").order_by("-job__cleared_at", "-id"):
-        number = min(left.setdefault(part.job.plate_id, quantity), part.good)
+        number = min(left.setdefault(part.source_id, quantity), part.good)
         if number:
-            left[part.job.plate_id] -= number
+            left[part.source_id] -= number
             part.good -= number
             part.scrap += number
             part.scrap_reason = reason[:200]
@@ -209,7 +237,7 @@ def _scrap_parts(order: ProductionOrder, quantity: int, reason: str) -> None:
     PrintJobPart.objects.bulk_update(changed, ["good", "scrap", "scrap_reason"])
 
 
-def _report(
+def raise_nonconformance(
     order: ProductionOrder,
     serials: Sequence[SerialNumber],
     quantity: int,
@@ -219,6 +247,7 @@ def _report(
     *,
     actor: User,
 ) -> Nonconformance:
+    """Write down that parts of an order failed an inspection and are scrap."""
     at = Nonconformance.DetectedAt
     report = Nonconformance(
         ncr_number=next_number("NCR"),
@@ -237,22 +266,21 @@ def _report(
     return report
 
 
-def _make_again(order: ProductionOrder, quantity: int, *, actor: User) -> None:
-    if order.status in PRINTABLE:
-        requeue_missing_parts(order, actor=actor)
-    elif order.status == ProductionOrder.Status.COMPLETED:
-        demand = Demand.objects.filter(production_order=order).order_by("id").first()
-        request = PlanRequest(
+def _plan_again(order: ProductionOrder, whose: Sequence[tuple[Demand | None, int]], *, actor: User) -> None:
+    requests = [
+        PlanRequest(
             order.product,
-            quantity,
+            units,
             order.source_type,
             sales_order=order.sales_order,
             sales_order_line=order.sales_order_line,
             quote=order.quote,
             priority=order.priority,
             due_date=order.due_date,
-            demand_label=demand.label if demand else "",
-            demand_reference=(demand.reference_type, demand.reference_id) if demand else None,
-            notes=f"Replaces {quantity} failed parts of {order.code}",
+            demand_label=demand.label if demand is not None else "",
+            demand_reference=(demand.reference_type, demand.reference_id) if demand is not None else None,
+            notes=f"Replaces {units} failed {'part' if units == 1 else 'parts'} of {order.code}",
         )
-        confirm_production_orders(plan_production_orders([request], actor=actor), actor=actor)
+        for demand, units in whose
+    ]
+    confirm_production_orders(plan_production_orders(requests, actor=actor), actor=actor)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from django.db import models
@@ -22,12 +22,25 @@ from production.selectors.progress import count_plates, good_units, missing_by_p
 
 
 @dataclass(frozen=True)
+class Source:
+    """Whose part lies on a mixed plate: the plate of its own product, and what one part takes of the print."""
+
+    plate_id: int
+    grams: Decimal
+    minutes: Decimal
+
+
+@dataclass(frozen=True)
 class PlannedJob:
-    """A plate to print: the parts per production order, the first being the one it is made for."""
+    """A plate to print: the parts per production order, the first being the one it is made for.
+
+    On a mixed plate ``sources`` says by order id whose parts they are.
+    """
 
     plate: ProductPlate
     parts: tuple[tuple[ProductionOrder, int], ...]
     retry_of: PrintJob | None = None
+    sources: Mapping[int, Source] = field(default_factory=dict)
 
 
 def lock_order(order: ProductionOrder) -> None:
@@ -45,10 +58,21 @@ def lock_job(job: PrintJob) -> list[ProductionOrder]:
 
 
 def recount(order: ProductionOrder) -> None:
-    """Set the order's counters, unsaved, to what was counted on its plates: whole units good, parts scrapped."""
+    """Set the order's counters, unsaved: whole units that its plates and operations brought, parts scrapped on both."""
     plates = count_plates([order.pk])[order.pk]
-    order.quantity_completed = good_units(plates)
-    order.quantity_scrapped = sum(plate.scrap for plate in plates.values())
+    last = order.operations.order_by("-sequence").first()
+    order.quantity_completed = good_units(plates) if last is None else last.quantity_good
+    order.quantity_scrapped = sum(plate.scrap for plate in plates.values()) + order.quantity_lost * len(plates)
+
+
+def hold_job_numbers(orders: Iterable[ProductionOrder]) -> None:
+    """Take the numbers of jobs before orders are locked whose mixed plates may be given up for jobs of their own.
+
+    Who waits for numbers holds no order, so whoever makes jobs takes numbers first; one is enough to have the others.
+    """
+    waiting = PrintJob.objects.filter(parts__production_order__in=orders, status=PrintJob.Status.QUEUED)
+    if waiting.filter(plate__is_mixed=True).exists():
+        next_numbers("PJ", 1)
 
 
 def active_plates(order: ProductionOrder) -> list[ProductPlate]:
@@ -91,6 +115,7 @@ def make_jobs(planned: Sequence[PlannedJob], numbers: Sequence[str]) -> list[Pri
             plate=plan.plate,
             priority=max(part_order.priority for part_order, _ in plan.parts),
             retry_of=plan.retry_of,
+            printer_group_id=plan.retry_of.printer_group_id if plan.retry_of else order.printer_group_id,
             estimated_time_minutes=round_money(plan.plate.estimated_minutes * _share(plan)),
         )
         jobs.append(job)
@@ -105,7 +130,7 @@ def make_jobs(planned: Sequence[PlannedJob], numbers: Sequence[str]) -> list[Pri
             rows.append((job, filament, grams))
     insert_documents(jobs, natural_key="code")
     PrintJobPart.objects.bulk_create(
-        PrintJobPart(job=job, production_order=order, planned=number)
+        _part(job, order, number, plan.sources.get(order.pk))
         for job, plan in zip(jobs, planned, strict=True)
         for order, number in plan.parts
     )
@@ -113,6 +138,27 @@ def make_jobs(planned: Sequence[PlannedJob], numbers: Sequence[str]) -> list[Pri
         PrintJobFilament(job=job, position=filament.position, material_id=filament.material_id, planned_grams=grams)
         for job, filament, grams in rows
     )
+    return jobs
+
+
+def _part(job: PrintJob, order: ProductionOrder, number: int, source: Source | None) -> PrintJobPart:
+    part = PrintJobPart(job=job, production_order=order, planned=number)
+    if source is not None:
+        part.plate_id, part.grams_each, part.minutes_each = source.plate_id, source.grams, source.minutes
+    return part
+
+
+def own_plates(
+    parts: Sequence[tuple[ProductionOrder, PrintJobPart, int]], *, retry_of: PrintJob | None = None
+) -> list[PlannedJob]:
+    """Return jobs that bring so many of each part of a mixed plate on the plate of its own product."""
+    plates = ProductPlate.objects.in_bulk({part.plate_id for _, part, _ in parts})
+    jobs = []
+    for order, part, number in parts:
+        plate, left = plates[part.plate_id], number
+        while left > 0:
+            jobs.append(PlannedJob(plate, ((order, min(left, plate.parts_per_plate)),), retry_of=retry_of))
+            left -= plate.parts_per_plate
     return jobs
 
 
@@ -137,10 +183,19 @@ def rescale_jobs(jobs: Sequence[PrintJob], planned: dict[int, tuple[int, int]]) 
 def withdraw_queued_jobs(order: ProductionOrder, *, actor: User, reason: str) -> None:
     """Take an order's parts off every job that was not sent yet; a job with no other parts is cancelled.
 
-    The order is locked by the caller, which keeps its jobs from being sent meanwhile.
+    The order is locked by the caller, which keeps its jobs from being sent meanwhile. A mixed plate, whose file cannot
+    leave parts out, is given up: what else lay on it goes back to the plates of its own products.
     """
     waiting = PrintJob.objects.filter(parts__production_order=order, status=PrintJob.Status.QUEUED)
-    jobs = [job for job in lock_documents(waiting) if job.status == PrintJob.Status.QUEUED]
+    locked = lock_documents(waiting)
+    mixed = set(ProductPlate.objects.filter(print_jobs__in=locked, is_mixed=True).values_list("pk", flat=True))
+    for job in locked:
+        if job.plate_id in mixed and job.status == PrintJob.Status.QUEUED:
+            give_up_mixed(job, without=order, actor=actor, reason=reason)
+    if mixed:
+        # While we waited for its lock another order may have given the plate up, and made jobs for this one.
+        locked = lock_documents(waiting)
+    jobs = [job for job in locked if job.status == PrintJob.Status.QUEUED and job.plate_id not in mixed]
     others: dict[int, list[PrintJobPart]] = {job.pk: [] for job in jobs}
     own: dict[int, PrintJobPart] = {}
     for part in PrintJobPart.objects.filter(job__in=jobs).select_related("production_order"):
@@ -160,3 +215,19 @@ def withdraw_queued_jobs(order: ProductionOrder, *, actor: User, reason: str) ->
     alone = [job for job in jobs if not others[job.pk]]
     with PRINT_JOB.step_many(alone, "cancel", actor=actor, reason=reason) as move:
         move.set(finished_at=timezone.now())
+
+
+def give_up_mixed(job: PrintJob, *, actor: User, reason: str, without: ProductionOrder | None = None) -> list[PrintJob]:
+    """Cancel a waiting job of a mixed plate; return the jobs that bring its parts, but those of ``without``, instead.
+
+    The job is locked by the caller.
+    """
+    parts = list(PrintJobPart.objects.filter(job=job).select_related("production_order").order_by("id"))
+    kept = [part for part in parts if without is None or part.production_order_id != without.pk]
+    with PRINT_JOB.step(job, "cancel", actor=actor, reason=reason):
+        job.finished_at = timezone.now()
+    plates = lock_documents(ProductPlate.objects.filter(pk=job.plate_id, is_active=True))
+    for plate in plates:
+        plate.is_active = False
+    update_documents(plates, ["is_active"])
+    return make_jobs(own_plates([(part.production_order, part, part.planned) for part in kept]), [])

@@ -3,24 +3,46 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.functions import Greatest, Round
 
 from blb3d.accounts.models import User
 from blb3d.core.errors import InvalidValue
 from blb3d.core.units import Unit, convert, round_quantity
-from inventory.models import Reference, Spool
+from inventory.models import BOMLine, Reference, Spool
 from inventory.services import Consumed, Use, consume, give_back
-from production.models import PrintJob, PrintJobFilament, PrintJobPart, ProductionOrderMaterial, TraceLink
+from inventory.services.ledger import lock_balances
+from production.models import (
+    PrintJob,
+    PrintJobFilament,
+    PrintJobPart,
+    ProductionOrder,
+    ProductionOrderMaterial,
+    TraceLink,
+    TrayChange,
+)
 from production.services.links import link
 
 Node = TraceLink.Node
 
 #: No job takes more of a filament than a thousand spools.
 MAX_GRAMS = Decimal(1_000_000)
+
+
+def lock_stock(orders: Iterable[ProductionOrder]) -> None:
+    """Lock the balances of all that orders take and make, in their order, before several of them are moved in steps.
+
+    The orders are locked by the caller. Who takes screws first and filament after, and who takes them the other way
+    round, would wait for each other in a ring.
+    """
+    products: set[int] = set()
+    for product_id, bom_id in {(order.product_id, order.bom_id) for order in orders}:
+        products.add(product_id)
+        products.update(BOMLine.objects.filter(bom=bom_id).values_list("component_id", flat=True))
+    lock_balances(Q(product_id__in=products))
 
 
 def planned_grams(job: PrintJob, fraction: Decimal) -> dict[int, Decimal]:
@@ -40,9 +62,12 @@ def spread_grams(job: PrintJob, total: Decimal, *, material_id: int | None = Non
 
 
 def _split(total: Decimal, weights: Sequence[Decimal | int]) -> Iterator[Decimal]:
+    """Share a total by weights, evenly where none weighs anything; together the parts are the total."""
+    if not any(weights):
+        weights = [1] * len(weights)
     left, weight_left = total, Decimal(sum(weights))
     for weight in weights:
-        part = round_quantity(left * weight / weight_left)
+        part = round_quantity(left * weight / weight_left) if weight else Decimal(0)
         left, weight_left = left - part, weight_left - weight
         yield part
 
@@ -50,8 +75,9 @@ def _split(total: Decimal, weights: Sequence[Decimal | int]) -> Iterator[Decimal
 def book_use(job: PrintJob, grams: Mapping[int, Decimal], *, actor: User) -> None:
     """Make the books say that the job took so many grams of each filament in all; the job and its orders are locked.
 
-    The loaded spool's lot is taken first, then what the order has reserved, then free stock first in first out. A
-    higher figure than before takes the difference, a lower one gives it back to the lots it came from, newest first.
+    The lots of the reels it came from are taken first, each for its share of the progress, then what the order has
+    reserved, then free stock first in first out. A higher figure than before takes the difference, a lower one gives it
+    back to the lots it came from, newest first.
 
     Raises:
         InvalidValue: a position is not one of the job's filaments, or a figure is negative or absurdly large.
@@ -69,37 +95,79 @@ def book_use(job: PrintJob, grams: Mapping[int, Decimal], *, actor: User) -> Non
     booked: dict[tuple[int, int], list[ProductionOrderMaterial]] = defaultdict(list)
     for row in ProductionOrderMaterial.objects.filter(print_job=job, filament_position__isnull=False).order_by("id"):
         booked[(row.filament_position or 0, row.production_order_id)].append(row)
+    reels = _reels(job, changed)
     uses: list[Use] = []
     targets: list[tuple[int, int]] = []
     for filament in changed:
         total = round_quantity(convert(grams[filament.position], Unit.GRAM, filament.material.unit_of_measure))
-        for part, target in zip(parts, _split(total, [part.planned for part in parts]), strict=True):
+        for part, target in zip(parts, _split(total, [part.grams_weight for part in parts]), strict=True):
             key = (filament.position, part.production_order_id)
             difference = target - sum((row.quantity_used for row in booked[key]), Decimal(0))
             if difference > 0:
-                uses.append(_use(job, filament, part, difference))
-                targets.append(key)
+                for lot_id, quantity in _by_lot(difference, reels[filament.position]):
+                    uses.append(_use(job, filament, part, quantity, lot_id))
+                    targets.append(key)
             elif difference < 0:
                 _take_back(booked[key], -difference, actor=actor)
     taken = consume(uses, actor=actor) if uses else []
     record_uses([(*targets[row.use_index], row) for row in taken], job=job, booked=booked, actor=actor)
     for filament in changed:
         before, filament.used_grams = filament.used_grams or Decimal(0), round_quantity(grams[filament.position])
-        if filament.spool_id is not None:
-            left = Round(F("remaining_grams") - (filament.used_grams - before), 4)
-            Spool.objects.filter(pk=filament.spool_id).update(remaining_grams=Greatest(left, Decimal(0)))
+        shares = reels[filament.position]
+        for (spool, _), taken_off in zip(shares, _split(filament.used_grams - before, _weights(shares)), strict=True):
+            if spool is not None and taken_off:
+                left = Round(F("remaining_grams") - taken_off, 4)
+                Spool.objects.filter(pk=spool.pk).update(remaining_grams=Greatest(left, Decimal(0)))
     PrintJobFilament.objects.bulk_update(changed, ["used_grams"])
     job.material_grams_used = sum((row.used_grams or Decimal(0) for row in filaments), Decimal(0))
 
 
-def _use(job: PrintJob, filament: PrintJobFilament, part: PrintJobPart, quantity: Decimal) -> Use:
+def _reels(job: PrintJob, filaments: Sequence[PrintJobFilament]) -> dict[int, list[tuple[Spool | None, int]]]:
+    """Return by position the reels that a filament came from, each with the percent of the job that it printed.
+
+    A printer that runs out of one goes on with the next: what was printed since then comes from there.
+    """
+    changes: dict[int, list[TrayChange]] = defaultdict(list)
+    for change in TrayChange.objects.filter(job=job).select_related("spool").order_by("percent", "id"):
+        changes[change.position].append(change)
+    end = int(job.progress_percent)
+    found: dict[int, list[tuple[Spool | None, int]]] = {}
+    for filament in filaments:
+        spool, since = filament.spool, 0
+        shares: list[tuple[Spool | None, int]] = []
+        for change in changes[filament.position]:
+            at = min(change.percent, end)
+            shares.append((spool, at - since))
+            spool, since = change.spool, at
+        shares.append((spool, end - since))
+        found[filament.position] = [row for row in shares if row[1] > 0] or [(filament.spool, 1)]
+    return found
+
+
+def _weights(shares: Sequence[tuple[Spool | None, int]]) -> list[int]:
+    return [share for _, share in shares]
+
+
+def _by_lot(quantity: Decimal, shares: Sequence[tuple[Spool | None, int]]) -> list[tuple[int | None, Decimal]]:
+    """Spread a quantity over the lots of the reels it came from; reels of one lot are one."""
+    weights: dict[int | None, int] = defaultdict(int)
+    for spool, share in shares:
+        weights[spool.lot_id if spool is not None else None] += share
+    return [
+        (lot_id, part)
+        for lot_id, part in zip(weights, _split(quantity, list(weights.values())), strict=True)
+        if part > 0
+    ]
+
+
+def _use(job: PrintJob, filament: PrintJobFilament, part: PrintJobPart, quantity: Decimal, lot_id: int | None) -> Use:
     return Use(
         filament.material_id,
         quantity,
         Reference.PRINT_JOB,
         job.pk,
         holder=(Reference.PRODUCTION_ORDER, part.production_order_id),
-        lot_id=filament.spool.lot_id if filament.spool else None,
+        lot_id=lot_id,
     )
 
 
@@ -127,11 +195,12 @@ def _take_back(rows: list[ProductionOrderMaterial], quantity: Decimal, *, actor:
 def record_uses(
     taken: Sequence[tuple[int | None, int, Consumed]],
     *,
-    job: PrintJob,
+    job: PrintJob | None,
     booked: Mapping[tuple[int, int], list[ProductionOrderMaterial]],
     actor: User,
 ) -> None:
-    """Write which lot went into which order through this job; ``taken`` rows are (filament position, order id, what).
+    """Write which lot went into which order, and through which job where there is one; ``taken`` rows are (filament
+    position, order id, what).
 
     A lot that the filament took before gets a higher figure instead of a second row.
     """
@@ -160,4 +229,8 @@ def record_uses(
         )
     ProductionOrderMaterial.objects.bulk_create(new)
     ProductionOrderMaterial.objects.bulk_update(more, ["quantity_used"])
-    link(((Node.LOT, row.lot_id), (Node.PRINT_JOB, job.pk)) for _, _, row in taken if row.lot_id is not None)
+    link(
+        ((Node.LOT, row.lot_id), (Node.PRINT_JOB, job.pk) if job else (Node.PRODUCTION_ORDER, order_id))
+        for _, order_id, row in taken
+        if row.lot_id is not None
+    )

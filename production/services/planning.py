@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from django.db.models import Sum
 from django.utils import timezone
 
 from blb3d.accounts.models import User
@@ -16,17 +18,29 @@ from blb3d.core.errors import InvalidTransition, InvalidValue, ReasonRequired
 from blb3d.core.lifecycle import Move
 from blb3d.core.money import round_money
 from blb3d.core.numbering import next_numbers
+from blb3d.core.outbox import emit
 from blb3d.core.units import round_quantity
 from blb3d.core.verbs import verb
-from inventory.models import BOM, BOMLine, Product, Reference
+from inventory.models import BOM, Product, Reference
 from inventory.services import Need, Shortage, release_reservations, reserve
 from production.errors import NoPlates, NoPrintFile, NotMakeable
 from production.lifecycles import PRODUCTION_ORDER
 from production.models import Demand, PrintJob, PrintJobPart, ProductionAnalytics, ProductionOrder, TraceLink
+from production.selectors.needs import needs_of, stocked_lines
+from production.selectors.needs import per_unit as per_unit
 from production.selectors.waiting import plates_without_file
+from production.services.flow import end_operations, refuse_units_in_work
 from production.services.links import link
-from production.services.making import active_plates, jobs_owed, lock_order, make_jobs, withdraw_queued_jobs
+from production.services.making import (
+    active_plates,
+    hold_job_numbers,
+    jobs_owed,
+    lock_order,
+    make_jobs,
+    withdraw_queued_jobs,
+)
 from production.services.progress import request_cancel
+from production.services.routings import copy_operations
 
 Status = ProductionOrder.Status
 
@@ -155,28 +169,18 @@ def confirm_production_orders(orders: Sequence[ProductionOrder], *, actor: User,
     """
     with PRODUCTION_ORDER.step_many(orders, "confirm", actor=actor, reason=reason) as move:
         move.set(confirmed_at=timezone.now())
-    return _reserve(move.documents, actor=actor)
+    copy_operations(move.documents)
+    return reserve_material(move.documents, actor=actor)
 
 
-def per_unit(line: BOMLine) -> Decimal:
-    """Return how much of a component one unit takes with its planned scrap, in the component's stock unit."""
-    return line.quantity * (1 + line.scrap_percent / 100)
-
-
-def _reserve(orders: Sequence[ProductionOrder], *, actor: User) -> list[Shortage]:
-    """Reserve what the orders' missing units need; what they hold already counts."""
-    lines: dict[int, list[BOMLine]] = {}
-    rows = BOMLine.objects.filter(bom__in={order.bom_id for order in orders}).exclude(
-        component__category=Product.Category.SERVICE
-    )
-    for line in rows.order_by("id"):
-        lines.setdefault(line.bom_id, []).append(line)
-    needs = []
-    for order in orders:
-        for line in lines.get(order.bom_id, []):
-            quantity = round_quantity(per_unit(line) * order.quantity_missing)
-            if quantity > 0:
-                needs.append(Need(line.component_id, quantity, Reference.PRODUCTION_ORDER, order.pk))
+def reserve_material(orders: Sequence[ProductionOrder], *, actor: User) -> list[Shortage]:
+    """Reserve what the orders' missing units need; what they hold already counts. Needs a transaction."""
+    lines = stocked_lines(order.bom_id for order in orders)
+    needs = [
+        Need(product_id, quantity, Reference.PRODUCTION_ORDER, order.pk)
+        for order in orders
+        for product_id, quantity in needs_of(lines.get(order.bom_id, []), order.quantity_missing).items()
+    ]
     return reserve(needs, actor=actor) if needs else []
 
 
@@ -223,6 +227,7 @@ def requeue_missing_parts(order: ProductionOrder, *, actor: User) -> list[PrintJ
 @verb
 def fail_production_order(order: ProductionOrder, *, actor: User, reason: str) -> ProductionOrder:
     """Give an order up for now: jobs not sent yet are cancelled, its material stays reserved for a retry."""
+    hold_job_numbers([order])
     with PRODUCTION_ORDER.step(order, "fail", actor=actor, reason=reason):
         withdraw_queued_jobs(order, actor=actor, reason=reason)
     return order
@@ -230,12 +235,20 @@ def fail_production_order(order: ProductionOrder, *, actor: User, reason: str) -
 
 @verb
 def retry_production_order(order: ProductionOrder, *, actor: User, reason: str = "") -> list[PrintJob]:
-    """Put a failed order back to work: jobs for its missing parts, material for them reserved again."""
+    """Put a failed order back to work: jobs for its missing parts, material for them reserved again.
+
+    One that has every part by now completes.
+    """
     plates = active_plates(order)
     numbers = next_numbers("PJ", len(jobs_owed(order, plates)))
     with PRODUCTION_ORDER.step(order, "retry", actor=actor, reason=reason):
         jobs = make_jobs(jobs_owed(order, plates), numbers)
-    _reserve([order], actor=actor)
+    if not order.quantity_missing:
+        # What still printed when it failed was all that it needed.
+        with PRODUCTION_ORDER.step(order, "complete", actor=actor, reason=reason) as move:
+            settle(move, actor=actor)
+        return []
+    reserve_material([order], actor=actor)
     return jobs
 
 
@@ -244,8 +257,14 @@ def cancel_production_order(order: ProductionOrder, *, actor: User, reason: str)
     """Cancel an order that does not print yet: its jobs end, its material is free again.
 
     A job of this order alone that is on its way to a printer is asked to stop.
+
+    Raises:
+        UnitsInWork: units of it are still at operations after printing.
     """
+    hold_job_numbers([order])
     with PRODUCTION_ORDER.step(order, "cancel", actor=actor, reason=reason):
+        refuse_units_in_work(order)
+        end_operations(order, actor=actor)
         withdraw_queued_jobs(order, actor=actor, reason=reason)
         sent = PrintJob.objects.filter(parts__production_order=order, status__in=PrintJob.ACTIVE)
         for job in sent.order_by("id"):
@@ -272,6 +291,7 @@ def hold_production_order(order: ProductionOrder, *, actor: User, reason: str) -
         )
     order.is_held, order.hold_reason = True, reason[:500]
     order.save()
+    _tell("production.order_held", order)
     return order
 
 
@@ -282,6 +302,7 @@ def release_production_order_hold(order: ProductionOrder, *, actor: User, reason
     if order.is_held:
         order.is_held, order.hold_reason = False, ""
         order.save()
+        _tell("production.order_released", order)
     return order
 
 
@@ -308,7 +329,12 @@ def prioritise_production_order(
     for job in waiting:
         job.priority = priority
     update_documents(waiting, ["priority"])
+    _tell("production.order_prioritised", order)
     return order
+
+
+def _tell(topic: str, order: ProductionOrder) -> None:
+    emit(topic, f"production.productionorder:{order.pk}", id=order.pk, number=order.code)
 
 
 @verb
@@ -316,10 +342,13 @@ def complete_production_order(order: ProductionOrder, *, actor: User, reason: st
     """Close an order: jobs not sent yet are cancelled, what it still holds of material is free again.
 
     Raises:
+        UnitsInWork: units of it are still at operations after printing.
         ReasonRequired: parts are missing and nobody says why the order is closed short.
         InvalidTransition: the order is not queued or printing.
     """
+    hold_job_numbers([order])
     with PRODUCTION_ORDER.step(order, "complete", actor=actor, reason=reason) as move:
+        refuse_units_in_work(order)
         if order.quantity_missing and not reason.strip():
             raise ReasonRequired(
                 f"{order.quantity_missing} parts are missing: please say why the order is closed short.",
@@ -336,6 +365,7 @@ def settle(move: Move[ProductionOrder], *, actor: User) -> None:
     order.closed_short = order.quantity_missing > 0
     move.payload["closed_short"] = order.closed_short
     withdraw_queued_jobs(order, actor=actor, reason=f"{order.code} is complete")
+    end_operations(order, actor=actor)
     release_reservations(Reference.PRODUCTION_ORDER, [order.pk], actor=actor)
     _record_analytics(order)
 
@@ -344,26 +374,29 @@ def _record_analytics(order: ProductionOrder) -> None:
     """Compare estimate and reality over the order's share of its jobs.
 
     Accuracy is 100 % less the error in percent of the real time, and not below 0; waste is the filament that did not
-    become good parts.
+    become good parts; rework counts plates printed again and units sent back at operations.
     """
     parts = list(
         PrintJobPart.objects.filter(job__parts__production_order=order, job__started_at__isnull=False).select_related(
             "job"
         )
     )
-    on_plate: dict[int, int] = {}
+    minutes: dict[int, Decimal] = defaultdict(Decimal)
+    grams: dict[int, Decimal] = defaultdict(Decimal)
     for part in parts:
-        on_plate[part.job_id] = on_plate.get(part.job_id, 0) + part.planned
+        minutes[part.job_id] += part.minutes_weight
+        grams[part.job_id] += part.grams_weight
     estimated = actual = waste = Decimal(0)
-    rework = 0
+    rework = order.operations.aggregate(again=Sum("quantity_reworked"))["again"] or 0
     for part in parts:
         if part.production_order_id != order.pk:
             continue
-        job, share = part.job, Decimal(part.planned) / on_plate[part.job_id]
+        job, share = part.job, _fraction(part.minutes_weight, minutes[part.job_id])
         if job.status == PrintJob.Status.FINISHED and job.actual_time_minutes is not None:
             estimated += job.estimated_time_minutes * share
             actual += job.actual_time_minutes * share
-        waste += (job.material_grams_used or 0) * share * (part.planned - part.good) / part.planned
+        of_grams = _fraction(part.grams_weight, grams[part.job_id])
+        waste += (job.material_grams_used or 0) * of_grams * (part.planned - part.good) / part.planned
         rework += job.retry_of_id is not None
     accuracy = max(100 - abs(actual - estimated) / actual * 100, Decimal(0)) if actual else None
     ProductionAnalytics.objects.create(
@@ -374,3 +407,8 @@ def _record_analytics(order: ProductionOrder) -> None:
         material_waste_grams=round_quantity(waste),
         rework_count=rework,
     )
+
+
+def _fraction(weight: Decimal, total: Decimal) -> Decimal:
+    """Return a share of a whole; nothing of a whole that takes nothing."""
+    return weight / total if total else Decimal(0)

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
+from django.db.models import Case, F, Value, When
 from django.utils import timezone
 
 from blb3d.accounts.models import User
@@ -27,6 +30,8 @@ from production.services.material import book_use, planned_grams, spread_grams
 
 #: What a column of counts holds on every database.
 _MOST = 2**31 - 1
+#: How many jobs one statement writes: no database takes any number of parameters.
+_AT_ONCE = 100
 
 Status = PrintJob.Status
 Node = TraceLink.Node
@@ -87,6 +92,43 @@ def record_progress(
     return job
 
 
+@dataclass(frozen=True)
+class Reached:
+    """How far a job is, as its machine says."""
+
+    percent: int
+    layer: int = 0
+    total_layers: int = 0
+    remaining_minutes: int | None = None
+
+
+@verb
+def record_progress_many(reached: Mapping[int, Reached], *, actor: User) -> int:
+    """Note how far running jobs are, by job id, in one statement per hundred; return how many were running."""
+    rows = sorted(reached.items())
+    written = 0
+    for start in range(0, len(rows), _AT_ONCE):
+        part = rows[start : start + _AT_ONCE]
+        columns: dict[str, dict[int, Any]] = {
+            "progress_percent": {pk: Decimal(min(max(row.percent, 0), 100)) for pk, row in part},
+            "current_layer": {pk: _counted(row.layer) for pk, row in part},
+            "total_layers": {pk: _counted(row.total_layers) for pk, row in part},
+            "remaining_minutes": {
+                pk: None if row.remaining_minutes is None else _counted(row.remaining_minutes) for pk, row in part
+            },
+        }
+        jobs = PrintJob.objects.filter(pk__in=[pk for pk, _ in part])
+        running = jobs.filter(status__in=(Status.PRINTING, Status.PAUSED))
+        written += running.update(**{name: _by_job(name, values) for name, values in columns.items()})
+    return written
+
+
+def _by_job(name: str, values: Mapping[int, Any]) -> Case:
+    field: Any = PrintJob._meta.get_field(name)
+    cases = [When(pk=pk, then=Value(value, output_field=field)) for pk, value in values.items()]
+    return Case(*cases, output_field=field)
+
+
 def _counted(number: int) -> int:
     """Return what a machine counts within what can be: its figures are shown and decide nothing."""
     return min(max(number, 0), _MOST)
@@ -142,10 +184,12 @@ def record_finished(
         if job.started_at is None:
             _start(job, orders, at=job.sent_at or at, actor=actor)
         job.finished_at = at
-        job.actual_time_minutes = round_money(_minutes(job, at) if minutes is None else minutes)
+        is_unseen = inferred or move.source == Status.UNKNOWN
+        job.actual_time_minutes = round_money(_minutes(job, at, is_unseen=is_unseen) if minutes is None else minutes)
         job.progress_percent, job.remaining_minutes = Decimal(100), 0
         job.end_inferred = inferred
         book_use(job, {**planned_grams(job, Decimal(1)), **(grams or {})}, actor=actor)
+        count_on_printer(job)
         move.payload["production_order_ids"] = [order.pk for order in orders]
     return job
 
@@ -156,15 +200,42 @@ def _correct(job: PrintJob, *, minutes: Decimal | None, grams: Mapping[int, Deci
         book_use(job, grams, actor=actor)
     if minutes is not None:
         job.actual_time_minutes = round_money(minutes)
+        count_on_printer(job)
     if (job.actual_time_minutes, job.material_grams_used) != before:
         job.save()
+        _restate(job)
     return job
 
 
-def _minutes(job: PrintJob, end: datetime.datetime) -> Decimal:
+def count_on_printer(job: PrintJob) -> None:
+    """Bring the printer's counters to what an ended job ran on it; the job is locked and saved by the caller.
+
+    The job keeps what the counter has of it, so that its end counts once and a better figure adds the difference. A
+    counter is never lowered.
+    """
+    if job.printer_id is None or job.actual_time_minutes is None:
+        return
+    more = job.actual_time_minutes - (job.counted_minutes or 0)
+    is_new = job.counted_minutes is None
+    if more > 0 or is_new:
+        Printer.objects.filter(pk=job.printer_id).update(
+            printed_minutes=F("printed_minutes") + max(more, Decimal(0)), jobs_done=F("jobs_done") + int(is_new)
+        )
+        job.counted_minutes = max(job.actual_time_minutes, job.counted_minutes or Decimal(0))
+
+
+def _restate(job: PrintJob) -> None:
+    """Tell that the figures of a job that is over were corrected."""
+    if job.finished_at is not None:
+        emit("production.job_restated", f"production.printjob:{job.pk}", id=job.pk, number=job.code)
+
+
+def _minutes(job: PrintJob, end: datetime.datetime, *, is_unseen: bool) -> Decimal:
+    """Return how long a job ran; of one whose end nobody saw, and that was found later, no more than it should have."""
     if job.started_at is None:
         return Decimal(0)
-    return Decimal(max((end - job.started_at).total_seconds(), 0)) / 60
+    minutes = Decimal(max((end - job.started_at).total_seconds(), 0)) / 60
+    return min(minutes, job.estimated_time_minutes) if is_unseen and job.estimated_time_minutes else minutes
 
 
 @verb
@@ -224,8 +295,9 @@ def _ended_early(
         return
     if progress_percent is not None:
         job.progress_percent = round_money(min(max(Decimal(progress_percent), Decimal(0)), Decimal(100)))
-    job.actual_time_minutes = round_money(_minutes(job, job.finished_at))
+    job.actual_time_minutes = round_money(_minutes(job, job.finished_at, is_unseen=move.source == Status.UNKNOWN))
     book_use(job, planned_grams(job, job.progress_percent / 100), actor=actor)
+    count_on_printer(job)
 
 
 @verb
@@ -245,6 +317,7 @@ def record_material_used(job: PrintJob, *, material: Product, quantity: Decimal,
         raise InvalidValue(f"{job.code} does not print {material.sku}.", details={"sku": material.sku})
     book_use(job, by_filament, actor=actor)
     job.save()
+    _restate(job)
     return job
 
 
@@ -252,8 +325,9 @@ def record_material_used(job: PrintJob, *, material: Product, quantity: Decimal,
 def flag_job(job: PrintJob, *, text: str, actor: User) -> PrintJob:
     """Keep a remark about a job for a person to look at, such as a status that nobody here knows."""
     lock_job(job)
-    job.error_text = text[:500]
-    job.save()
+    if job.error_text != text[:500]:
+        job.error_text = text[:500]
+        job.save()
     return job
 
 
@@ -268,8 +342,9 @@ def requeue_job(job: PrintJob, *, actor: User, reason: str) -> PrintJob:
     if job.status == Status.QUEUED:
         return job
     with PRINT_JOB.step(job, "requeue", actor=actor, reason=reason):
+        job.refused_by, job.refused_at = job.printer, timezone.now()
         job.printer = job.print_file = job.sent_at = job.cancel_requested_at = None
-        job.submission_id = job.subtask_name = ""
+        job.submission_id = job.subtask_name = job.bambu_job_id = ""
         job.error_text = reason[:500]
         PrintJobFilament.objects.filter(job=job).update(tray=None, spool=None)
     return job

@@ -21,7 +21,7 @@ from inventory.tests.factories import (
     system_actor,
 )
 from production import services as production
-from production.models import Printer, PrinterSlot, PrintJob, ProductionOrder
+from production.models import Printer, PrinterSlot, PrintJob, ProductionOrder, Routing, WorkCenter
 
 
 class PrinterFactory(DjangoModelFactory):
@@ -67,6 +67,23 @@ def printable(
     if file:
         release_file(plate)
     return made
+
+
+def work_center(kind: str) -> WorkCenter:
+    """Return the farm's work center of a kind: painting at PAINT."""
+    code = kind.upper()
+    found = WorkCenter.objects.filter(code=code).first()
+    label = WorkCenter.Kind(kind).label
+    return found or WorkCenter.objects.create(code=code, name=label, kind=kind, hourly_rate=Decimal(30))
+
+
+def routed(product: Product, *kinds: str) -> Routing:
+    """Give a product a routing with a step at the work center of each kind: 5 minutes and 2 for each unit."""
+    steps = [
+        production.StepSpec(center.name, center, minutes_per_unit=Decimal(2), setup_minutes=Decimal(5))
+        for center in map(work_center, kinds)
+    ]
+    return production.set_routing(product, steps, actor=system_actor())
 
 
 def stock(material: Product, quantity: str = "10") -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from blb3d.accounts.tests.factories import StaffFactory, SuperuserFactory
 from inventory.models import Inventory, Spool
@@ -76,11 +78,7 @@ def test_pages_show_parts_material_by_lot_and_jobs(console: Client) -> None:
         assert console.get(_page(document)).status_code == 200
 
 
-NO_LINES = {
-    f"{prefix}-{name}": 0
-    for prefix in ("print_jobs", "materials", "demands")
-    for name in ("TOTAL_FORMS", "INITIAL_FORMS")
-}
+NO_LINES = {f"{prefix}-{name}": 0 for prefix in ("operations", "demands") for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
 
 
 def test_an_order_is_planned_confirmed_and_queued_by_buttons(console: Client) -> None:
@@ -93,13 +91,21 @@ def test_an_order_is_planned_confirmed_and_queued_by_buttons(console: Client) ->
     order = ProductionOrder.objects.get()
     assert (order.status, order.source_type, order.priority) == ("draft", "stock", 3)
     for act, status in (("confirm", "confirmed"), ("queue", "queued")):
-        assert console.post(_page(order, act)).status_code == 302
+        assert console.post(_page(order, act), {"reason": "", "_answered": "1"}).status_code == 302
         order.refresh_from_db()
         assert order.status == status
     console.post(_page(order, "prioritise"), {"priority": 4, "reason": "", "_answered": "1"})
     order.refresh_from_db()
     assert order.priority == 4
     assert set(order.print_jobs.values_list("priority", flat=True)) == {4}
+
+
+@pytest.mark.parametrize("quantity", ["0", "-1", str(10**9), "NaN", "1.5"])
+def test_an_impossible_quantity_plans_nothing(console: Client, quantity: str) -> None:
+    told = {"product": printable().pk, "quantity": quantity, "priority": 3, "due_date": "", "notes": "", **NO_LINES}
+    answer = console.post("/admin/production/productionorder/add/", told)
+    assert answer.status_code == 200
+    assert not ProductionOrder.objects.exists()
 
 
 def test_a_plate_is_counted_and_cleared_on_its_page(console: Client) -> None:
@@ -211,3 +217,43 @@ def test_a_serial_number_and_a_lot_lead_to_their_trace(console: Client) -> None:
     [lot] = order.materials.values_list("material_lot", flat=True)[:1]
     assert f"/admin/trace/?number={serial.serial_number}" in console.get(_page(serial)).content.decode()
     assert "/admin/trace/?number=" in console.get(f"/admin/inventory/materiallot/{lot}/change/").content.decode()
+
+
+def test_an_orders_page_costs_the_same_for_two_jobs_and_for_twenty(console: Client) -> None:
+    stock(black_pla(), "100")
+    small, large = queued(printable(), 2)[0], queued(printable(), 20)[0]
+
+    def cost(order: ProductionOrder) -> int:
+        with CaptureQueriesContext(connection) as queries:
+            assert console.get(_page(order)).status_code == 200
+        return len(queries)
+
+    cost(small)
+    assert cost(small) == cost(large)
+
+
+def test_an_order_is_split_and_merged_on_its_page(console: Client) -> None:
+    order = draft(printable(), 5)
+    console.post(_page(order, "split"), {"quantity": 2, "reason": "", "_answered": "1"})
+    new = ProductionOrder.objects.get(split_from=order)
+    asked = console.post(_page(order, "merge")).content.decode()
+    assert f"{new.code}: 2 parts, for the shelf, draft" in asked
+    console.post(_page(order, "merge"), {"orders": [new.pk], "reason": "", "_answered": "1"})
+    order.refresh_from_db()
+    new.refresh_from_db()
+    assert (order.quantity, new.status, new.merged_into) == (5, "cancelled", order)
+    refused = console.post(_page(order, "quantity"), {"quantity": 0, "reason": "", "_answered": "1"})
+    assert refused.status_code == 200
+    console.post(_page(order, "quantity"), {"quantity": 9, "reason": "", "_answered": "1"})
+    order.refresh_from_db()
+    assert order.quantity == 9
+
+
+def test_the_page_says_what_to_do_next(console: Client) -> None:
+    stock(black_pla())
+    order, [job, _] = queued(printable(parts=2), 4)
+    finished(job, PrinterFactory(name="Left", loaded=[black_pla()]))
+    page = console.get(_page(order)).content.decode()
+    assert "Clear 2 parts off Left." in page
+    production.hold_production_order(order, actor=system_actor(), reason="Colour unclear")
+    assert "It is held: Colour unclear." in console.get(_page(order)).content.decode()

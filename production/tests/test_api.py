@@ -117,6 +117,10 @@ def test_an_order_is_made_by_sku_and_read_by_id_and_by_code(staff: APIClient) ->
         ({"quantity": 1}, "VALID_001"),
         ({"sku": "FG-NONE", "quantity": 1}, "VALID_001"),
         ({"sku": "FG-00015", "quantity": 0}, "VALID_001"),
+        ({"sku": "FG-00015", "quantity": -1}, "VALID_001"),
+        ({"sku": "FG-00015", "quantity": 10**9}, "VALID_001"),
+        ({"sku": "FG-00015", "quantity": "NaN"}, "VALID_001"),
+        ({"sku": "FG-00015", "quantity": 1.5}, "VALID_001"),
         ({"sku": "FG-00015", "quantity": 1, "status": "completed"}, "VALID_002"),
     ],
 )
@@ -150,7 +154,16 @@ def test_an_order_goes_all_the_way(staff: APIClient) -> None:
         ("M-BLACK", "0.0500", "kg")
     ]
     assert [(row["sku"], row["quantity"]) for row in materials["required"]] == [("M-BLACK", "0.0500")]
-    assert staff.get(f"{path}/progress").json() == {"total": 2, "printed": 2, "good": 2, "scrapped": 0, "missing": 0}
+    progress = staff.get(f"{path}/progress").json()
+    [plate] = progress.pop("plates")
+    assert progress == {"total": 2, "printed": 2, "good": 2, "scrapped": 0, "missing": 0}
+    assert (plate["plate_number"], plate["wanted"], plate["good"], plate["expected"], plate["missing"]) == (
+        1,
+        2,
+        2,
+        0,
+        0,
+    )
 
 
 def test_scrap_is_counted_and_its_parts_come_back(staff: APIClient) -> None:
@@ -346,4 +359,56 @@ def test_a_list_costs_the_same_for_two_rows_and_for_eight(path: str, staff: APIC
     cost()
     few = cost()
     fill(6)
-    assert cost() == few <= 14
+    assert cost() == few <= 15
+
+
+def test_an_order_is_split_and_merged_again_over_http(staff: APIClient) -> None:
+    order = confirmed(printable(), 5)
+    path = f"{ORDERS}/{order.code}"
+    answer = staff.post(f"{path}/split", {"quantity": 2, "reason": "Two first"})
+    assert answer.status_code == 201
+    new = answer.json()
+    assert (new["quantity"], new["status"], new["split_from_id"]) == (2, "confirmed", order.pk)
+    refused = staff.post(f"{path}/split", {"quantity": 3})
+    assert (refused.status_code, refused.json()["error_code"]) == (409, "PROD_006")
+    joined = staff.post(f"{path}/merge", {"orders": [new["code"]]})
+    assert (joined.status_code, joined.json()["quantity"]) == (200, 5)
+    emptied = staff.get(f"{ORDERS}/{new['id']}").json()
+    assert (emptied["status"], emptied["merged_into_id"]) == ("cancelled", order.pk)
+    again = staff.post(f"{path}/merge", {"orders": [new["code"]]})
+    assert (again.status_code, again.json()["error_code"]) == (409, "PROD_007")
+    assert staff.post(f"{path}/merge", {"orders": ["PO-NONE"]}).status_code == 400
+    assert staff.post(f"{path}/merge", {"orders": []}).status_code == 400
+    assert staff.post(f"{path}/quantity", {"quantity": 7}).json()["quantity"] == 7
+    assert staff.post(f"{path}/quantity", {"quantity": 10**9}).json()["error_code"] == "VALID_001"
+
+
+def test_costs_and_effects_are_told_over_http(staff: APIClient) -> None:
+    stock(black_pla())
+    order, [job] = queued(printable(), 1)
+    finished(job, minutes=Decimal(120))
+    costs = staff.get(f"{ORDERS}/{order.code}/costs").json()
+    assert (costs["currency"], costs["actual"]["material"], costs["actual"]["machine"]) == ("USD", "1.20", "3.00")
+    assert (costs["actual"]["total"], costs["planned"]["total"], costs["actual_per_good"]) == ("4.20", "2.70", None)
+    effects = staff.get(f"{ORDERS}/{order.code}/effects", {"action": "hold"}).json()
+    assert effects[0] == {
+        "about": "promise",
+        "text": "The parts are for the shelf; no finish can be planned while it is held.",
+        "is_warning": False,
+    }
+    unknown = staff.get(f"{ORDERS}/{order.code}/effects", {"action": "explode"})
+    assert (unknown.status_code, unknown.json()["details"]["field"]) == (400, "action")
+    order.refresh_from_db()
+    assert not order.is_held
+
+
+def test_splitting_and_merging_need_the_permission_to_change(staff: APIClient) -> None:
+    sync_roles()
+    operator = StaffFactory()
+    operator.groups.add(Group.objects.get(name="operator"))
+    order = confirmed(printable(), 2)
+    for act, body in (("split", {"quantity": 1}), ("merge", {"orders": ["PO-1"]}), ("quantity", {"quantity": 3})):
+        assert _client(operator).post(f"{ORDERS}/{order.code}/{act}", body).status_code == 403
+    assert _client(operator).get(f"{ORDERS}/{order.code}/costs").status_code == 200
+    order.refresh_from_db()
+    assert order.quantity == 2

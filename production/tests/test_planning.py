@@ -277,3 +277,18 @@ def test_stock_orders_are_for_nobody() -> None:
     assert (order.source_type, order.status, order.quantity) == ("stock", "draft", 5)
     assert not Demand.objects.exists()
     assert not TraceLink.objects.exists()
+
+
+def test_an_order_that_was_given_up_and_got_every_part_all_the_same_completes_when_it_is_retried() -> None:
+    stock(black_pla())
+    order, [job] = queued(printable(parts=2), 2)
+    finished(job)
+    production.fail_production_order(order, reason="No hope", actor=system_actor())
+    production.clear_plate(job, [production.PlateCount(order.pk, 2)], actor=system_actor())
+    order.refresh_from_db()
+    assert (order.status, order.quantity_completed) == ("failed", 2)
+    assert production.retry_production_order(order, actor=system_actor()) == []
+    order.refresh_from_db()
+    assert (order.status, order.closed_short) == ("completed", False)
+    assert not Reservation.objects.exists()
+    assert verify_ledger().is_clean

@@ -14,7 +14,9 @@ from inventory.models import Inventory, InventoryTransaction, MaterialLot, Plate
 from inventory.selectors import verify_ledger
 from inventory.tests.factories import LocationFactory, MaterialFactory, receive, system_actor
 from production import services as production
-from production.models import PrintJob, ProductionOrder, TraceLink
+from production.errors import SpoolInUse
+from production.models import PrintJob, ProductionOrder, TraceLink, TrayChange
+from production.services.material import spread_grams
 from production.tests.factories import (
     PrinterFactory,
     black_pla,
@@ -263,3 +265,60 @@ def test_commands_to_the_machine_are_asked_for_by_fact() -> None:
     assert PrintJob.objects.get(pk=job.pk).cancel_requested_at is not None
     with pytest.raises(InvalidTransition):
         production.request_resume(job, actor=system_actor())
+
+
+@pytest.mark.parametrize(("planned", "booked"), [(("0", "0"), (15, 15)), (("20", "0"), (30, 0)), (("0", "9"), (0, 30))])
+def test_a_total_is_shared_where_filaments_are_planned_with_nothing(
+    planned: tuple[str, str], booked: tuple[int, int]
+) -> None:
+    pla, red = black_pla(), MaterialFactory(sku="M-RED")
+    stock(pla)
+    receive(red, "1")
+    product = printable(parts=1, grams="20")
+    plate = product.plates.get()
+    PlateFilament.objects.create(plate=plate, position=1, material=red, grams=Decimal(1))
+    _, [job] = queued(product)
+    printing(job)
+    for position, grams in enumerate(planned):
+        job.filaments.filter(position=position).update(planned_grams=Decimal(grams))
+    shares = spread_grams(job, Decimal(30))
+    assert (shares[0], shares[1]) == booked
+    production.record_finished(job, grams=shares, actor=system_actor())
+    assert job.material_grams_used == 30
+
+
+def test_parts_that_weigh_nothing_share_what_their_plate_took() -> None:
+    stock(black_pla())
+    order, [job] = queued(printable(parts=2, grams="20"), 2)
+    job.parts.update(grams_each=Decimal(0))
+    finished(job)
+    assert order.materials.get().quantity_used == Decimal("0.02")
+
+
+@pytest.mark.parametrize("outcome", ["finished", "failed"])
+def test_a_job_whose_end_was_found_in_the_morning_did_not_run_all_night(outcome: str) -> None:
+    stock(black_pla())
+    printer = PrinterFactory(loaded=[black_pla()])
+    _, [job] = queued(printable())
+    production.begin_job(sent(job, printer), actor=system_actor(), at=timezone.now() - datetime.timedelta(hours=14))
+    production.lose_job(job, actor=system_actor(), reason="Not heard")
+    production.decide_job(job, outcome=outcome, actor=system_actor(), reason="Seen on the plate")
+    printer.refresh_from_db()
+    assert (job.actual_time_minutes, printer.printed_minutes, printer.jobs_done) == (60, 60, 1)
+
+
+def test_a_reel_that_a_printer_went_on_with_is_not_weighed_while_it_prints() -> None:
+    stock(black_pla())
+    lot = MaterialLot.objects.get()
+    reels = [
+        Spool.objects.create(label=label, lot=lot, tare_grams=Decimal(0), remaining_grams=Decimal(500))
+        for label in ("SP-1", "SP-2", "SP-3")
+    ]
+    _, [job] = queued(printable())
+    printing(job)
+    job.filaments.update(spool=reels[0])
+    TrayChange.objects.create(job=job, position=0, percent=40, tray=1, spool=reels[1], at=timezone.now())
+    for reel in reels[:2]:
+        with pytest.raises(SpoolInUse):
+            production.weigh_in(reel, gross_grams=Decimal(450), actor=system_actor())
+    assert production.weigh_in(reels[2], gross_grams=Decimal(450), actor=system_actor()).grams == 450

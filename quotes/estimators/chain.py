@@ -9,7 +9,7 @@ from django.utils.module_loading import import_string
 
 from quotes.estimators.errors import CannotEstimate
 from quotes.modelfiles.analysis import ModelAnalysis
-from quotes.ports import Estimate, EstimateSettings, Estimator
+from quotes.ports import Estimate, EstimateSettings, Estimator, ModelSource
 
 DEFAULT_ESTIMATORS = (
     "quotes.estimators.sliced.SlicedEstimator",
@@ -18,7 +18,11 @@ DEFAULT_ESTIMATORS = (
 
 
 def estimate(
-    analysis: ModelAnalysis, settings: EstimateSettings, *, estimators: Sequence[str] = DEFAULT_ESTIMATORS
+    analysis: ModelAnalysis,
+    settings: EstimateSettings,
+    *,
+    estimators: Sequence[str] = DEFAULT_ESTIMATORS,
+    source: ModelSource | None = None,
 ) -> Estimate:
     """The first answer of the chain (dotted paths of classes); ``fallback_reason`` says why better ones had none.
 
@@ -28,7 +32,7 @@ def estimate(
     for path in estimators:
         estimator: Estimator = import_string(path)()
         try:
-            answer = estimator.estimate(analysis, settings)
+            answer = estimator.estimate(analysis, settings, source)
         except CannotEstimate as error:
             reasons.append(error.message)
         else:

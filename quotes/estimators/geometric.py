@@ -1,159 +1,175 @@
-"""The built-in estimate: from surfaces and volume to shells, infill, grams and minutes. Always there.
-
-Outlines need no slicing: the sum of all outlines over all layers, times the layer height, is the surface weighted by
-the sine of its angle to the plate (``PartGeometry.side_area_mm2``). A wall of thickness t takes ``side_area * t`` less
-what it shares at corners, ``4 t^2`` per layer and body (exact for rectangles). Seen from above and below, the surface
-gets solid top and bottom layers within the walls; what remains is infill.
-"""
+"""The built-in estimate: from the cuts of a mesh to shells, infill, supports, grams and minutes. Always there."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
 from quotes.estimators.errors import CannotEstimate
+from quotes.estimators.filaments import PlateFilaments, filaments_of, slot_of
+from quotes.estimators.orientation import better_side
 from quotes.estimators.packing import fits_bed, lay_out
 from quotes.estimators.profiles import UNKNOWN_MATERIAL, MaterialProfile, Profiles
-from quotes.modelfiles.analysis import ModelAnalysis, PartGeometry
-from quotes.ports import Estimate, EstimateSettings, FilamentUse, PlateEstimate
+from quotes.estimators.toolpaths import PieceWork, Wishes, piece_work, plate_seconds
+from quotes.modelfiles.analysis import FilamentSlot, ModelAnalysis, PartGeometry
+from quotes.ports import Estimate, EstimateSettings, FilamentUse, ModelSource, PlateEstimate
 
 METHOD = "geometric"
+#: Less support than this share of a piece is not worth a word.
+_SPOKEN_SUPPORT = 0.02
+#: A mesh whose volume is a guess, or a material whose density is: half width of the interval, percent.
+_DOUBTFUL, _UNKNOWN_DENSITY = 30, 10
 
 
 @dataclass(frozen=True)
-class PieceVolumes:
-    """What one piece extrudes, in mm3."""
+class _Laid:
+    """Pieces that lie on one plate: (part, its work, how many)."""
 
-    walls: float
-    flat: float
-    infill: float
-    support: float
-
-    @property
-    def total(self) -> float:
-        """Everything extruded for the piece."""
-        return self.walls + self.flat + self.infill + self.support
+    pieces: tuple[tuple[PartGeometry, PieceWork, int], ...]
+    filaments: PlateFilaments
 
 
 class GeometricEstimator:
-    """Estimates from the mesh alone; coefficients come in as ``Profiles``."""
+    """Estimates from the mesh alone; machine, materials and coefficients come in as ``Profiles``."""
 
     def __init__(self, profiles: Profiles | None = None) -> None:
         self.profiles = profiles or Profiles()
 
-    def estimate(self, analysis: ModelAnalysis, settings: EstimateSettings) -> Estimate:
+    def estimate(
+        self, analysis: ModelAnalysis, settings: EstimateSettings, source: ModelSource | None = None
+    ) -> Estimate:
         """Estimate the file printed with these settings; raises ``CannotEstimate`` when it has no mesh."""
         if not analysis.parts:
             raise CannotEstimate("The file holds no mesh.")
         parts = analysis.parts
-        material = self._material(settings)
-        volumes = [self.piece_volumes(part, settings) for part in parts]
+        works = [self.piece_work(part, settings) for part in parts]
         layout = lay_out(parts, quantity=settings.quantity, bed=settings.bed_mm, gap=settings.gap_mm)
         runs = math.ceil(settings.quantity / layout.sets)
         plates = []
+        warnings: list[str] = []
         for number, (content, times) in enumerate(Counter(layout.plates).items(), start=1):
-            seconds = self._plate_seconds([(parts[i], volumes[i], count) for i, count in content], material, settings)
-            extruded = sum(volumes[i].total * count for i, count in content) + self.profiles.printer.prime_volume
+            laid = self._laid([(parts[i], works[i], count) for i, count in content], settings)
+            uses, waste = self._uses(laid, analysis.filaments, settings)
             plates.append(
                 PlateEstimate(
                     number=number,
                     parts=tuple((parts[i].name, count) for i, count in content),
                     sets_per_plate=layout.sets,
                     runs=runs * times,
-                    minutes=tenth(seconds / 60),
-                    filaments=(
-                        FilamentUse(
-                            settings.material_type, settings.color_hex, cent(extruded / 1000 * material.density)
-                        ),
-                    ),
+                    minutes=tenth(self._seconds(laid, settings) / 60),
+                    filaments=uses,
+                    changes=laid.filaments.changes,
+                    flushed_grams=cent(waste),
                 )
             )
+            if waste > float(plates[-1].grams) / 2:
+                warnings.append(
+                    f"Changing colours {laid.filaments.changes} times wastes {waste:.0f} g, more than the parts weigh."
+                )
         too_large = [part.name for part in parts if not fits_bed(part, settings.bed_mm)]
         return Estimate(
             method=METHOD,
             filaments=per_set(tuple(plates), settings.quantity),
             minutes=minutes_per_set(tuple(plates), settings.quantity),
-            interval_percent=self._interval(parts, volumes, settings),
+            interval_percent=self._interval(parts, works, settings),
             parts_per_plate=layout.sets,
             fits_per_plate=layout.fits,
             plates=tuple(plates),
-            warnings=self._warnings(volumes, settings),
+            warnings=(*self._warnings(parts, works, settings), *dict.fromkeys(warnings)),
             needs_person=analysis.needs_person
             or (f"{too_large[0]} is larger than the printers' build volume." if too_large else ""),
+            version=self.profiles.calibration.version,
         )
 
-    def piece_volumes(self, part: PartGeometry, settings: EstimateSettings) -> PieceVolumes:
-        """What one piece extrudes by kind (mm3)."""
-        printer = self.profiles.printer
-        volume, side, height = float(part.volume_mm3), float(part.side_area_mm2), float(part.bbox_mm[2])
-        thickness = printer.walls * printer.line_width
-        within = _within_walls(volume, side * thickness, 4 * thickness**2 * height * part.bodies)
-        layer = float(settings.layer_height_mm)
-        top = math.ceil(printer.top_thickness / layer - 1e-9) * layer
-        bottom = math.ceil(printer.bottom_thickness / layer - 1e-9) * layer
-        covered = float(part.up_area_mm2) * top + float(part.down_area_mm2) * bottom
-        flat = min(covered * within / volume, within)
-        return PieceVolumes(
-            walls=volume - within,
-            flat=flat,
-            infill=(within - flat) * settings.infill_percent / 100,
-            support=self._support(part, settings),
+    def piece_work(self, part: PartGeometry, settings: EstimateSettings) -> PieceWork:
+        """What one piece extrudes (mm3), and how long its layers take."""
+        wishes = Wishes(
+            layer=float(settings.layer_height_mm), infill=settings.infill_percent / 100, supports=settings.supports
         )
+        profiles = self.profiles
+        return piece_work(part, wishes, profiles.printer, self._material(settings), profiles.calibration.coefficients)
 
-    def _support(self, part: PartGeometry, settings: EstimateSettings) -> float:
-        if not settings.supports or float(part.overhang_mm2) <= self.profiles.printer.bridged_overhang:
-            return 0.0
-        return float(part.support_column_mm3) * self.profiles.printer.support_density
+    def alone(self, part: PartGeometry, settings: EstimateSettings) -> tuple[float, float]:
+        """mm3 and seconds of printing one piece by itself, nothing primed or heated."""
+        work = self.piece_work(part, settings)
+        layer, profiles = float(settings.layer_height_mm), self.profiles
+        seconds = plate_seconds(
+            [(work, 1)], layer, profiles.printer, self._material(settings), profiles.calibration.coefficients
+        )
+        return work.total, seconds
 
-    def _plate_seconds(
-        self,
-        pieces: list[tuple[PartGeometry, PieceVolumes, int]],
-        material: MaterialProfile,
-        settings: EstimateSettings,
-    ) -> float:
-        printer, layer = self.profiles.printer, float(settings.layer_height_mm)
-        section = printer.line_width * layer
+    def _laid(self, pieces: Sequence[tuple[PartGeometry, PieceWork, int]], settings: EstimateSettings) -> _Laid:
+        layer, printer = float(settings.layer_height_mm), self.profiles.printer
+        if settings.several_filaments:
+            return _Laid(tuple(pieces), filaments_of(pieces, layer, printer))
+        total = sum(work.total * count for _, work, count in pieces)
+        return _Laid(tuple(pieces), PlateFilaments({0: total}, {}, 0))
 
-        def flow(speed: float) -> float:
-            return min(speed * section, material.max_flow)
-
-        layers = max(math.ceil(float(part.bbox_mm[2]) / layer) for part, _, _ in pieces)
-        printing = layers * printer.layer_seconds
-        for part, volumes, count in pieces:
-            outer = volumes.walls / printer.walls
-            seconds = (
-                outer / flow(printer.outer_wall_speed)
-                + (volumes.walls - outer) / flow(printer.inner_wall_speed)
-                + volumes.flat / flow(printer.flat_speed)
-                + volumes.infill / flow(printer.infill_speed)
-                + volumes.support / flow(printer.support_speed)
-                + math.ceil(float(part.bbox_mm[2]) / layer) * printer.piece_layer_seconds
+    def _uses(
+        self, laid: _Laid, slots: Sequence[FilamentSlot], settings: EstimateSettings
+    ) -> tuple[tuple[FilamentUse, ...], float]:
+        """Grams of each filament of one run, and how much of them is flushed between colours."""
+        found, primed = laid.filaments, self.profiles.printer.prime_volume / len(laid.filaments.numbers)
+        named = settings.several_filaments and len(slots) > 1
+        grams: dict[tuple[str, str], float] = {}
+        waste = 0.0
+        for number in found.numbers:
+            slot = slot_of(number, slots) if named else None
+            key = (
+                (slot.material_type or settings.material_type, slot.color_hex or settings.color_hex)
+                if slot
+                else (settings.material_type, settings.color_hex)
             )
-            printing += seconds * count
-        return printer.start_seconds + max(printing, layers * material.min_layer_seconds)
+            density = self._density(key[0], settings)
+            grams[key] = grams.get(key, 0.0) + (found.volume(number) + primed) / 1000 * density
+            waste += found.flushed.get(number, 0.0) / 1000 * density
+        return tuple(FilamentUse(*key, cent(mass)) for key, mass in grams.items()), waste
+
+    def _seconds(self, laid: _Laid, settings: EstimateSettings) -> float:
+        printer, fitted = self.profiles.printer, self.profiles.calibration.coefficients
+        printing = plate_seconds(
+            [(work, count) for _, work, count in laid.pieces],
+            float(settings.layer_height_mm),
+            printer,
+            self._material(settings),
+            fitted,
+        )
+        return printer.start_seconds + printing + laid.filaments.changes * printer.change_seconds
 
     def _material(self, settings: EstimateSettings) -> MaterialProfile:
-        known = self.profiles.materials.get(settings.material_type.upper(), UNKNOWN_MATERIAL)
-        if settings.density_g_cm3 is None:
-            return known
-        return MaterialProfile(float(settings.density_g_cm3), known.max_flow, known.min_layer_seconds)
+        return self.profiles.materials.get(settings.material_type.upper(), UNKNOWN_MATERIAL)
+
+    def _density(self, material_type: str, settings: EstimateSettings) -> float:
+        if settings.density_g_cm3 is not None and material_type.upper() == settings.material_type.upper():
+            return float(settings.density_g_cm3)
+        return self.profiles.materials.get(material_type.upper(), UNKNOWN_MATERIAL).density
 
     def _interval(
-        self, parts: tuple[PartGeometry, ...], volumes: list[PieceVolumes], settings: EstimateSettings
+        self, parts: Sequence[PartGeometry], works: Sequence[PieceWork], settings: EstimateSettings
     ) -> Decimal:
-        interval = self.profiles.interval_percent
-        interval += 10 if not all(part.watertight for part in parts) else 0
-        interval += 10 if any(part.overlapping for part in parts) else 0
-        interval += 5 if any(piece.support for piece in volumes) else 0
-        interval += 10 if self._unknown_density(settings) else 0
-        return Decimal(interval)
+        """The half width that held for nine in ten models of the calibration, wider where the file gives doubt."""
+        intervals = self.profiles.calibration.intervals
+        interval = max(intervals[situation(work)] for work in works)
+        if not all(part.watertight for part in parts) or any(part.overlapping for part in parts):
+            interval = max(interval, _DOUBTFUL)
+        if not all(part.sections for part in parts):
+            interval = max(interval, intervals["uncut"])
+        interval += _UNKNOWN_DENSITY if self._unknown_density(settings) else 0
+        return tenth(interval)
 
-    def _warnings(self, volumes: list[PieceVolumes], settings: EstimateSettings) -> tuple[str, ...]:
+    def _warnings(
+        self, parts: Sequence[PartGeometry], works: Sequence[PieceWork], settings: EstimateSettings
+    ) -> tuple[str, ...]:
         warnings = []
-        if any(piece.support for piece in volumes):
+        if any(work.support > _SPOKEN_SUPPORT * work.total for work in works):
             warnings.append("Supports are needed.")
+            for part, work in zip(parts, works, strict=True):
+                side = better_side(part, settings.bed_mm) if work.support > _SPOKEN_SUPPORT * work.total else ""
+                if side:
+                    warnings.append(f"{part.name} would need no supports {side}.")
         if self._unknown_density(settings):
             warnings.append(f"The density of {settings.material_type} is a guess.")
         return tuple(warnings)
@@ -162,14 +178,11 @@ class GeometricEstimator:
         return settings.density_g_cm3 is None and settings.material_type.upper() not in self.profiles.materials
 
 
-def _within_walls(volume: float, walls: float, corners: float) -> float:
-    """The volume inside the walls: what ``walls`` cover, less what they share at ``corners``.
-
-    No outline shares more than a square does, whose inside is (1 - walls / 2 volume)^2 of it and ends at 2.
-    """
-    if walls >= 2 * volume:
-        return 0.0
-    return max(volume - walls + min(corners, walls**2 / (4 * volume)), 0.0)
+def situation(work: PieceWork) -> str:
+    """The kind of piece as far as its error is concerned: ``supported``, ``thin`` (mostly walls) or ``plain``."""
+    if work.support > 0.05 * work.total:
+        return "supported"
+    return "thin" if work.walls > 0.6 * work.total else "plain"
 
 
 def per_set(plates: tuple[PlateEstimate, ...], quantity: int) -> tuple[FilamentUse, ...]:
@@ -179,19 +192,24 @@ def per_set(plates: tuple[PlateEstimate, ...], quantity: int) -> tuple[FilamentU
         for use in plate.filaments:
             key = (use.material_type, use.color_hex)
             totals[key] = totals.get(key, Decimal(0)) + use.grams * plate.runs
-    return tuple(FilamentUse(*key, cent(grams / quantity)) for key, grams in totals.items())
+    return tuple(FilamentUse(*key, per_set_grams(grams / quantity)) for key, grams in totals.items())
 
 
 def minutes_per_set(plates: tuple[PlateEstimate, ...], quantity: int) -> Decimal:
     """Minutes of one set: all runs of all plates, divided by the quantity."""
-    return tenth(sum((plate.minutes * plate.runs for plate in plates), Decimal(0)) / quantity)
+    return cent(sum((plate.minutes * plate.runs for plate in plates), Decimal(0)) / quantity)
+
+
+def per_set_grams(value: Decimal) -> Decimal:
+    """Grams of one set, as exact as they are kept: rounding is multiplied by the quantity."""
+    return value.quantize(Decimal("0.0001"), ROUND_HALF_UP)
 
 
 def cent(value: float | Decimal) -> Decimal:
-    """Grams, to two places."""
+    """Grams of a plate, or minutes of one set, to two places."""
     return Decimal(str(value)).quantize(Decimal("0.01"), ROUND_HALF_UP)
 
 
 def tenth(value: float | Decimal) -> Decimal:
-    """Minutes, to one place."""
+    """Minutes of a plate, to one place."""
     return Decimal(str(value)).quantize(Decimal("0.1"), ROUND_HALF_UP)

@@ -55,6 +55,15 @@ def fits_bed(part: PartGeometry, bed: tuple[Decimal, Decimal, Decimal]) -> bool:
     return height <= bed[2] and min(width, depth) <= min(bed[:2]) and max(width, depth) <= max(bed[:2])
 
 
+def fits_together(
+    pieces: Sequence[tuple[PartGeometry, int]], bed: tuple[Decimal, Decimal, Decimal], gap: Decimal
+) -> bool:
+    """Whether so many of each piece lie on one plate of this bed."""
+    parts = [part for part, _ in pieces]
+    indices = [index for index, (_, count) in enumerate(pieces) for _ in range(count)]
+    return all(fits_bed(part, bed) for part in parts) and len(_plates(indices, parts, bed, gap)) == 1
+
+
 def _counted(plate: Sequence[int]) -> tuple[tuple[int, int], ...]:
     return tuple(sorted(Counter(plate).items()))
 

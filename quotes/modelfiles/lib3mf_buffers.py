@@ -10,16 +10,23 @@ from lib3mf import Lib3MF
 
 from quotes.modelfiles.geometry import Faces, Vertices
 
+#: lib3mf's codes for an attribute it does not know, an object without UUID, and metadata it does not know.
+_ADDITIONS = {0x80A7, 0x80B0, 0x80B2}
 
-def read_into(model: Any, content: bytes) -> list[str]:
-    """Read a 3MF package into ``model``; returns lib3mf's warnings, raises ``ELib3MFException``."""
+
+def read_into(model: Any, content: bytes) -> int:
+    """Read a 3MF package into ``model``; raises ``ELib3MFException``.
+
+    Returns how many remarks lib3mf makes (of the first thousand), but for those on what slicers add to the format.
+    """
     reader = model.QueryReader("3mf")
     buffer = (ctypes.c_uint8 * len(content)).from_buffer_copy(content)
     library = reader._wrapper
     library.checkError(
         reader, library.lib.lib3mf_reader_readfrombuffer(reader._handle, ctypes.c_uint64(len(content)), buffer)
     )
-    return [reader.GetWarning(index)[1] for index in range(reader.GetWarningCount())]
+    remarks = (reader.GetWarning(index)[0] for index in range(min(reader.GetWarningCount(), 1000)))
+    return sum(code not in _ADDITIONS for code in remarks)
 
 
 def vertices_of(mesh: Any) -> Vertices:
@@ -36,6 +43,15 @@ def faces_of(mesh: Any) -> Faces:
     buffer = (Lib3MF.Triangle * count)()
     _fill(mesh, "lib3mf_meshobject_gettriangleindices", count, buffer)
     return np.frombuffer(buffer, dtype=np.uint32).reshape(count, 3).astype(np.int64)
+
+
+def triangle_properties(mesh: Any) -> tuple[Faces, Faces]:
+    """The resource (m) and the row in it (m) that each triangle's first corner points at; 0 where it points at none."""
+    count = mesh.GetTriangleCount()
+    buffer = (Lib3MF.TriangleProperties * count)()
+    _fill(mesh, "lib3mf_meshobject_getalltriangleproperties", count, buffer)
+    rows = np.frombuffer(buffer, dtype=np.uint32).reshape(count, 4).astype(np.int64)
+    return rows[:, 0].copy(), rows[:, 1].copy()
 
 
 def set_geometry(mesh: Any, vertices: Vertices, faces: Faces) -> None:

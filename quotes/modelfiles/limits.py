@@ -17,6 +17,11 @@ class ReadLimits:
     max_ratio: int = 200
     max_triangles: int = 5_000_000
     max_pieces: int = 5_000
+    #: A plate's G-code is counted line by line; a larger one is not.
+    max_gcode_bytes: int = 200 * MEBIBYTE
+    #: A STEP file is meshed, which takes far longer than reading.
+    max_step_bytes: int = 30 * MEBIBYTE
+    max_step_entities: int = 300_000
 
 
 DEFAULT_LIMITS = ReadLimits()

@@ -16,7 +16,7 @@ from lib3mf import Lib3MF
 
 from quotes.modelfiles.geometry import Faces, Vertices
 from quotes.modelfiles.lib3mf_buffers import set_geometry
-from quotes.modelfiles.threemf import UNITS
+from quotes.modelfiles.pieces import UNITS
 
 SAMPLES = Path(__file__).parent / "samples"
 BRACKET = SAMPLES / "bracket.3mf"

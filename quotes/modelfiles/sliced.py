@@ -7,20 +7,24 @@ without slicing has the file too, but no plate with a prediction.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from xml.etree.ElementTree import Element
 
 from quotes.modelfiles.analysis import SlicedFilament, SlicedInfo, SlicedPlate
-from quotes.modelfiles.errors import DamagedFile
+from quotes.modelfiles.errors import DamagedFile, FileTooLarge
+from quotes.modelfiles.gcode import extruded_mm3
+from quotes.modelfiles.limits import DEFAULT_LIMITS, ReadLimits
 from quotes.modelfiles.package import Package, parse_xml
 
 SLICE_INFO = "Metadata/slice_info.config"
 #: A print longer than a month, or heavier than 100 kg, is a damaged number.
 _MOST_SECONDS = Decimal(31 * 24 * 3600)
 _MOST_GRAMS = Decimal(100_000)
+_MOST_PLATES = 100
 
 
-def read_slice_info(package: Package) -> SlicedInfo | None:
+def read_slice_info(package: Package, limits: ReadLimits = DEFAULT_LIMITS) -> SlicedInfo | None:
     """The sliced plates of a package, or None when it was never sliced; raises ``DamagedFile`` on nonsense."""
     if SLICE_INFO not in package:
         return None
@@ -30,9 +34,21 @@ def read_slice_info(package: Package) -> SlicedInfo | None:
         return None
     if len({plate.index for plate in plates}) != len(plates):
         raise DamagedFile("Two sliced plates have the same number.")
+    if len(plates) > _MOST_PLATES:
+        raise FileTooLarge(f"It holds more than {_MOST_PLATES} sliced plates.")
     header = {item.get("key", ""): item.get("value", "") for item in root.iter("header_item")}
     version = header.get("X-BBL-Client-Version", "")
-    return SlicedInfo(plates, sliced_by=f"slicer {version}".strip())
+    return SlicedInfo(_counted(plates, package, limits), sliced_by=f"slicer {version}".strip())
+
+
+def _counted(plates: tuple[SlicedPlate, ...], package: Package, limits: ReadLimits) -> tuple[SlicedPlate, ...]:
+    """The plates with what their G-code extrudes, unless there is too much of it to count."""
+    if sum(package.size(plate.gcode_path) for plate in plates if plate.gcode_path) > limits.max_gcode_bytes:
+        return plates
+    return tuple(
+        replace(plate, extruded_mm3=extruded_mm3(package, plate.gcode_path)) if plate.gcode_path else plate
+        for plate in plates
+    )
 
 
 def _plate(node: Element, package: Package) -> SlicedPlate:

@@ -35,12 +35,10 @@ def upload_context() -> dict[str, Any]:
 def home(request: HttpRequest) -> HttpResponse:
     """Drop a model, or go on with what is open."""
     context = {**upload_context(), "guest_quotes": settings.PORTAL_GUEST_QUOTES, "nav": "home"}  # type: ignore[misc]
+    context["quotes"] = quotes_of(request).filter(status__in=Quote.OPEN).order_by("-id")[:SHOWN]
     if isinstance(request.user, User):
         orders = sales.for_user(request.user, SalesOrder).filter(status__in=OPEN)
-        context |= {
-            "orders": orders.order_by("-id")[:SHOWN],
-            "quotes": quotes_of(request).filter(status__in=Quote.OPEN).order_by("-id")[:SHOWN],
-        }
+        context["orders"] = orders.order_by("-id")[:SHOWN]
     return show(request, "portal/home.html", context)
 
 

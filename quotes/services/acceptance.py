@@ -19,25 +19,24 @@ from inventory.models import Product
 from inventory.selectors import choose_material
 from quotes.errors import AddressNeeded, NotPriced, QuoteExpired
 from quotes.lifecycles import QUOTE
-from quotes.models import Quote, QuoteAnalytics, QuoteMaterial
+from quotes.models import Quote, QuoteMaterial
 from quotes.ports import LAYER_HEIGHTS
 from quotes.services.authority import allow_ordering
+from quotes.services.estimates import BY_HAND
+from quotes.services.funnel import Step, note_order, note_step
 from quotes.services.pricing import locked
+from quotes.services.promise import PRIORITIES, promise_again
+from quotes.services.reading import files_to_slice
 from sales import services as sales
 from sales.errors import NothingOwed, PaymentUnderWay
 from sales.models import Address, CustomerAddress, SalesOrder
 
 log = logging.getLogger(__name__)
 
-Status = Quote.Status
+#: The least that a plate is said to take of a filament, grams.
+_SPECK = Decimal("0.01")
 
-#: How urgent an order is (1 low .. 4 urgent), by what the customer paid for.
-PRIORITIES = {
-    Quote.Rush.STANDARD: 2,
-    Quote.Rush.RUSH: 3,
-    Quote.Rush.SUPER_RUSH: 4,
-    Quote.Rush.URGENT: 4,
-}
+Status = Quote.Status
 
 
 @dataclass(frozen=True)
@@ -162,6 +161,7 @@ def _accept(quote: Quote, customer_po_number: str, *, actor: User) -> None:
         quote.customer_po_number = customer_po_number.strip()[:60] or quote.customer_po_number
         materials = _choose_materials(quote)
         quote.product = _register(quote, materials, actor=actor)
+    note_step(quote, Step.ACCEPT)
 
 
 def _choose_materials(quote: Quote) -> list[tuple[QuoteMaterial, Product]]:
@@ -186,17 +186,23 @@ def _choose_materials(quote: Quote) -> list[tuple[QuoteMaterial, Product]]:
 
 
 def _register(quote: Quote, materials: Sequence[tuple[QuoteMaterial, Product]], *, actor: User) -> Product:
-    files = list(quote.files.order_by("pk"))
+    files = files_to_slice(quote)
+    if quote.estimate_method == BY_HAND and len(files) > 1:
+        files = []  # The one plate of a person's estimate stands for all of them: no slice of one file is that.
     by_position = {row.position: material for row, material in materials}
     plates = [
         inventory.PlateSpec(
             parts_per_plate=plate["sets"],
             minutes=Decimal(plate["minutes"]),
-            filaments=[(by_position[use["position"]], Decimal(use["grams"])) for use in plate["filaments"]],
-            model_file=files[plate["file"]].file.name if plate["file"] < len(files) else "",
+            # A speck of a colour still needs its filament in the printer.
+            filaments=[
+                (by_position[use["position"]], max(Decimal(use["grams"]), _SPECK)) for use in plate["filaments"]
+            ],
+            model_file=files[plate["file"]] if plate["file"] < len(files) else "",
             layer_height_mm=LAYER_HEIGHTS[quote.quality],
             infill_percent=quote.infill_percent,
             bbox=_bbox(plate["bbox"]),
+            printer_models=plate.get("models", ()),
         )
         for plate in quote.estimate_detail["plates"]
     ]
@@ -227,6 +233,8 @@ def _order(quote: Quote, shipping: Address | None, billing: Address | None, *, a
     with QUOTE.step(quote, "convert", actor=actor) as move:
         if quote.customer is None or quote.unit_price is None:
             raise NotFound(details={"quote": quote.quote_number})
+        # What was promised was for an order on that day; from now on this day holds.
+        quote.ready_by = promise_again(quote).ship_on
         order = sales.place_order(
             sales.OrderDraft(
                 source=SalesOrder.Source.PORTAL,
@@ -243,21 +251,14 @@ def _order(quote: Quote, shipping: Address | None, billing: Address | None, *, a
                 billing=billing,
                 customer_po_number=quote.customer_po_number,
                 customer_note=quote.special_instructions,
+                promised_date=quote.ready_by,
                 priority=PRIORITIES[Quote.Rush(quote.rush)],
             ),
             actor=actor,
         )
         quote.sales_order = order
         move.payload["sales_order_id"] = order.pk
-    _note_conversion(quote)
+    note_order(quote)
     if quote.customer.has_terms and order.status == SalesOrder.Status.PENDING:
         order = sales.confirm_order(order, actor=User.objects.system("portal"), reason="The customer is on terms.")
     return order
-
-
-def _note_conversion(quote: Quote) -> None:
-    hours = Decimal((timezone.now() - quote.created_at).total_seconds()) / 3600
-    QuoteAnalytics.objects.update_or_create(
-        quote=quote,
-        defaults={"converted_to_order": True, "conversion_time_hours": hours.quantize(Decimal("0.01"))},
-    )

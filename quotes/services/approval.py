@@ -10,15 +10,14 @@ from django.utils import timezone
 
 from blb3d.accounts.models import User
 from blb3d.core import lifecycle
-from blb3d.core.documents import lock_documents
-from blb3d.core.errors import NotAllowed
 from blb3d.core.verbs import verb
 from inventory.selectors import active_materials
 from quotes.errors import NotPriced, QuoteExpired
 from quotes.lifecycles import QUOTE
-from quotes.models import Quote, QuoteAnalytics, QuoteApproval
-from quotes.services.authority import allow
-from quotes.services.pricing import valid_until
+from quotes.models import Quote, QuoteApproval, QuoteComment
+from quotes.services.authority import acts_for, allow
+from quotes.services.funnel import note_submission
+from quotes.services.pricing import is_below_cost, valid_until
 from sales.selectors import has_paid_order
 
 Rule = QuoteApproval.Rule
@@ -48,6 +47,9 @@ def rules_hit(quote: Quote) -> list[str]:
         Rule.CUSTOM_MATERIAL: _is_off_catalogue(quote),
         Rule.HAS_INSTRUCTIONS: bool(quote.special_instructions.strip()),
         Rule.LOW_CONFIDENCE: uncertain,
+        Rule.BELOW_COST: is_below_cost(quote),
+        # Offered, and given back to the customer before or after somebody approved it.
+        Rule.AGREED_PRICE: quote.offered_unit_price is not None,
     }
     return [str(rule) for rule, is_hit in hits.items() if is_hit]
 
@@ -59,6 +61,11 @@ def level_of(net: Decimal | None) -> int:
     if net >= settings.QUOTE_APPROVAL_LEVEL_3_FROM:  # type: ignore[misc]
         return 3
     return 2 if net >= settings.QUOTE_APPROVAL_LEVEL_2_FROM else 1  # type: ignore[misc]
+
+
+def level_needed(quote: Quote) -> int:
+    """Return the level that approves the quote as it is priced: below cost it is the owner's."""
+    return 3 if is_below_cost(quote) else level_of(quote.subtotal)
 
 
 def _is_off_catalogue(quote: Quote) -> bool:
@@ -90,21 +97,37 @@ def submit_quote(quote: Quote, *, actor: User) -> Quote:
         quote.review_message = ""
         rules = rules_hit(quote)
         if rules:
-            level = level_of(quote.subtotal)
+            level = level_needed(quote)
             QuoteApproval.objects.bulk_create(
                 QuoteApproval(quote=quote, approval_level=level, required_when=rule) for rule in rules
             )
             move.payload.update(rules=rules, level=level)
         else:
             move.to(Quote.Status.APPROVED)
-            quote.expires_at = valid_until()
+            hold_price(quote)
+    note_submission(quote)
     return quote
+
+
+def hold_price(quote: Quote) -> None:
+    """Let the price hold from now on; whoever was reminded of an earlier end is reminded again."""
+    quote.expires_at, quote.reminded_at = valid_until(), None
 
 
 def pending_level(quote: Quote) -> int:
     """Return the highest level that still has to approve the quote as it is priced now."""
-    levels = quote.approvals.filter(status=QuoteApproval.Status.PENDING).values_list("approval_level", flat=True)
-    return max([*levels, level_of(quote.subtotal)])
+    waiting = [row.approval_level for row in quote.approvals.all() if row.status == QuoteApproval.Status.PENDING]
+    return max([*waiting, level_needed(quote)])
+
+
+def may_approve(actor: User, level: int) -> bool:
+    """Return whether this person decides at a level."""
+    return actor.kind == User.Kind.SYSTEM or actor.has_perm(LEVELS[level])
+
+
+def levels_of(actor: User) -> list[int]:
+    """Return the levels at which this person decides."""
+    return [level for level in LEVELS if may_approve(actor, level)]
 
 
 @verb
@@ -119,8 +142,8 @@ def approve_quote(quote: Quote, *, actor: User, comments: str = "") -> Quote:
         lifecycle.allow(actor, LEVELS[pending_level(quote)])
         if not quote.is_priced:
             raise NotPriced
-        _decide(quote, QuoteApproval.Status.APPROVED, comments, actor=actor)
-        quote.expires_at = valid_until()
+        decide(quote, QuoteApproval.Status.APPROVED, comments, actor=actor)
+        hold_price(quote)
         quote.review_message = comments.strip()[:1000]
     return quote
 
@@ -130,8 +153,9 @@ def request_changes(quote: Quote, *, actor: User, reason: str) -> Quote:
     """Give a quote under review back to the customer, saying what to change."""
     allow(quote, "request_changes", actor=actor)
     with QUOTE.step(quote, "request_changes", actor=actor, reason=reason) as move:
-        _decide(quote, QuoteApproval.Status.REJECTED, reason, actor=actor)
+        decide(quote, QuoteApproval.Status.REJECTED, reason, actor=actor)
         quote.review_message = reason.strip()[:1000]
+        QuoteComment.objects.create(quote=quote, author=actor, text=quote.review_message)
         move.payload["reason"] = reason[:500]
     return quote
 
@@ -141,9 +165,10 @@ def reject_quote(quote: Quote, *, actor: User, reason: str = "") -> Quote:
     """Turn a quote down: staff will not make it, or the customer does not want it."""
     allow(quote, "reject", actor=actor)
     with QUOTE.step(quote, "reject", actor=actor, reason=reason) as move:
-        _decide(quote, QuoteApproval.Status.REJECTED, reason, actor=actor)
+        decide(quote, QuoteApproval.Status.REJECTED, reason, actor=actor)
         quote.review_message = reason.strip()[:1000]
         move.payload["reason"] = reason[:500]
+        move.payload["by_customer"] = acts_for(actor, quote.customer) is not None
     return quote
 
 
@@ -156,28 +181,8 @@ def cancel_quote(quote: Quote, *, actor: User, reason: str = "") -> Quote:
     return quote
 
 
-def _decide(quote: Quote, status: str, comments: str, *, actor: User) -> None:
+def decide(quote: Quote, status: str, comments: str, *, actor: User) -> None:
+    """Write a person's decision on every rule that waits for one."""
     quote.approvals.filter(status=QuoteApproval.Status.PENDING).update(
         status=status, approver=actor, approved_date=timezone.now(), comments=comments.strip()[:1000]
     )
-
-
-@verb
-def expire_quotes(*, actor: User, limit: int = 500) -> list[Quote]:
-    """Close open quotes whose price no longer holds; return them."""
-    if actor.kind != User.Kind.SYSTEM:
-        raise NotAllowed(details={"step": "expire"})
-    now = timezone.now()
-    due = Quote.objects.filter(status__in=Quote.OPEN, expires_at__lte=now).order_by("pk")
-    keys = list(due.values_list("pk", flat=True)[:limit])
-    # Locked first: one that is accepted at this moment is left alone.
-    rows = [quote for quote in lock_documents(Quote.objects.filter(pk__in=keys)) if quote.status in Quote.OPEN]
-    rows = [quote for quote in rows if quote.has_expired]
-    before: dict[str, list[int]] = {}
-    for quote in rows:
-        before.setdefault(quote.status, []).append(quote.pk)
-    with QUOTE.step_many(rows, "expire", actor=actor, reason="The price no longer holds."):
-        pass
-    for status, pks in before.items():
-        QuoteAnalytics.objects.filter(quote__in=pks).update(abandoned_at_step=status)
-    return rows

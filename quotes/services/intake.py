@@ -2,114 +2,63 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from decimal import Decimal
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from django.conf import settings
-from django.core.files.base import ContentFile
-from django.core.files.storage import Storage
-from django.core.files.uploadedfile import UploadedFile
-from django.db import transaction
-from django.utils.text import get_valid_filename
 
 from blb3d.accounts.models import PortalSession, User
-from blb3d.core.errors import BLB3DError
+from blb3d.core.errors import BLB3DError, InvalidValue
 from blb3d.core.numbering import next_number
 from blb3d.core.outbox import emit
 from blb3d.core.verbs import verb
-from quotes.errors import FileMissing, TooManyFiles
-from quotes.modelfiles import ModelAnalysis, ReadLimits, UnusableFile, read_model
-from quotes.modelfiles.errors import AskAnEngineer, FileTooLarge, UnknownFormat
+from inventory.errors import MaterialNotFound
+from quotes.errors import TooManyFiles
+from quotes.modelfiles import ModelAnalysis, UnusableFile
+from quotes.modelfiles.errors import AskAnEngineer
+from quotes.modelfiles.isolated import ReadersBusy, TooHardToRead
 from quotes.modelfiles.limits import MEBIBYTE
-from quotes.models import FileUploadLog, Quote, QuoteFile, QuotePart
+from quotes.models import FileUploadLog, Quote, QuoteFile
+from quotes.ports import LAYER_HEIGHTS, Scan
 from quotes.selectors import Choice
 from quotes.services.approval import submit_quote
 from quotes.services.authority import allow_quoting
+from quotes.services.estimates import is_slow
+from quotes.services.funnel import Step, note_step
 from quotes.services.pricing import check_texts, check_wishes, clear_price, locked, price_now, set_choice, valid_until
+from quotes.services.reading import check_unit, read_file
+from quotes.services.storing import store_file, stored
+from quotes.services.uploads import (
+    MAX_FILES,
+    FilesRefused,
+    InfectedFile,
+    Upload,
+    log_uploads,
+    look_from_outside,
+    scan,
+    tell_infection,
+)
 from sales.models import Customer
 from sales.selectors import membership_of
 
 log = logging.getLogger(__name__)
 
-MAX_FILES = 20
-MIME_TYPES = {"3mf": "model/3mf", "stl": "model/stl", "step": "model/step", "stp": "model/step"}
-#: Names that Windows keeps for itself are made harmless by what is put in front of every stored name.
-_STORED_NAME = 80
-_CM3, _MM = Decimal("0.0001"), Decimal("0.01")
 READING = "We are reading your file. The price follows in a moment."
-
-
-class FilesRefused(UnusableFile):
-    """At least one of the files cannot be used; ``details["files"]`` says which and why."""
-
-    kind = "FILES_REFUSED"
-
-
-class DuplicateFile(UnusableFile):
-    """The same file was sent twice in one request."""
-
-    kind = "FILE_DUPLICATE"
-
-
-@dataclass(frozen=True)
-class Upload:
-    """A file as it came. ``size`` tells what came even where ``content`` was not kept, because there was too much."""
-
-    name: str
-    content: bytes = field(repr=False)
-    content_type: str = ""
-    size: int = -1
-    sha256: str = ""
-
-    @classmethod
-    def of(cls, files: Sequence[UploadedFile]) -> list[Upload]:
-        """Read uploads of the web framework; what goes over the limit, alone or together, is hashed but not kept."""
-        uploads, room = [], _max_bytes()
-        for file in files:
-            digest, kept, size = hashlib.sha256(), bytearray(), 0
-            for chunk in file.chunks():
-                digest.update(chunk)
-                size += len(chunk)
-                if size <= room:
-                    kept += chunk
-            content = bytes(kept) if size <= room else b""
-            room -= len(content)
-            uploads.append(cls(file.name or "", content, file.content_type or "", size, digest.hexdigest()))
-        return uploads
-
-    @property
-    def byte_count(self) -> int:
-        """Bytes that came."""
-        return len(self.content) if self.size < 0 else self.size
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of what came."""
-        return self.sha256 or hashlib.sha256(self.content).hexdigest()
-
-    @property
-    def plain_name(self) -> str:
-        """The name without any folder or sign that cannot be shown."""
-        name = PurePosixPath(self.name.replace("\\", "/")).name
-        return "".join(sign for sign in name if sign.isprintable()).strip()[:255] or "model"
-
-    @property
-    def extension(self) -> str:
-        """The name's ending, lower case: ``.3mf``."""
-        return PurePosixPath(self.plain_name.lower()).suffix
+HELD = "Your file waits for the virus scanner. The price follows when it was looked at."
+#: Percent.
+USUAL_INFILL = 15
+_NOT_SCANNED = Scan("not_scanned")
 
 
 @dataclass(frozen=True)
 class QuoteRequest:
     """What somebody wants a price for. ``user`` and ``customer`` are None for a guest, who has a ``visit``.
 
-    ``is_for_engineer`` takes files that only a person can judge; they are quoted after review.
+    ``is_for_engineer`` takes files that only a person can judge, or that are too hard to read; they are quoted after
+    review.
     """
 
     files: Sequence[Upload]
@@ -120,24 +69,38 @@ class QuoteRequest:
     visit: PortalSession | None = None
     product_name: str = ""
     color: str = ""
-    quality: str = Quote.Quality.STANDARD
-    infill_percent: int = 15
+    #: Not named, both are as the file asks that is a slicer's project, else the usual ones.
+    quality: str = ""
+    infill_percent: int | None = None
     finish: str = Quote.Finish.STANDARD
     rush: str = Quote.Rush.STANDARD
     special_instructions: str = ""
     customer_po_number: str = ""
+    is_under_nda: bool = False
+    #: The unit of files that name none (STL): mm or inch; empty takes our guess.
+    unit: str = ""
     submit: bool = True
     is_for_engineer: bool = False
     ip_address: str = ""
 
 
 @dataclass(frozen=True)
+class LookedAt:
+    """An upload with the scanner's word, and what was seen in it or why it is refused."""
+
+    upload: Upload
+    scan: Scan = _NOT_SCANNED
+    analysis: ModelAnalysis | None = None
+    refusal: UnusableFile | None = None
+
+
+@dataclass(frozen=True)
 class CheckedRequest:
-    """A request that can be met: its files were looked at (large ones only from outside) and logged."""
+    """A request that can be met: its files were looked at and logged. Not ``is_read``: a worker reads them later."""
 
     request: QuoteRequest
     choice: Choice
-    analyses: tuple[ModelAnalysis | None, ...]
+    files: tuple[LookedAt, ...]
     log_ids: tuple[int, ...]
     is_read: bool
 
@@ -150,16 +113,15 @@ def create_quote(request: QuoteRequest, *, actor: User) -> Quote:
 def check_request(request: QuoteRequest, *, actor: User) -> CheckedRequest:
     """Look at the files and log every one of them, also when the request is refused.
 
-    Not a verb: the log is committed by itself, so no transaction may be open, and reading files takes its time. Files
-    above ``QUOTE_SYNC_MAX_MB`` together are looked at from outside only and read by a worker later.
+    Not a verb: the log is committed by itself, so no transaction may be open, and scanning and reading take their time.
+    Files above ``QUOTE_SYNC_MAX_MB`` together, files that wait for the virus scanner, all files while an estimator is
+    slow, and those left when the readers are busy or time is up, are looked at from outside only; a worker reads them.
 
     Raises:
         FilesRefused: a file cannot be used.
         InvalidValue, MaterialNotFound, MaterialNotAvailable: a wish cannot be met.
         NotAllowed: the actor may not ask for this customer.
     """
-    analyses: list[ModelAnalysis | None] = []
-    refusals: list[UnusableFile | None] = []
     try:
         allow_quoting(request.customer, actor=actor)
         if not 1 <= len(request.files) <= MAX_FILES:
@@ -168,128 +130,150 @@ def check_request(request: QuoteRequest, *, actor: User) -> CheckedRequest:
             material_type=request.material_type,
             color=request.color,
             quantity=request.quantity,
-            quality=request.quality,
-            infill_percent=request.infill_percent,
+            quality=request.quality or Quote.Quality.STANDARD,
+            infill_percent=USUAL_INFILL if request.infill_percent is None else request.infill_percent,
             finish=request.finish,
             rush=request.rush,
         )
+        check_unit(request.unit)
         check_texts(_new_quote(request, choice, "Q-0"))
     except BLB3DError as error:
-        _log_uploads(request, [error.message] * len(request.files))
+        _log(request, [LookedAt(upload) for upload in request.files], error.message)
         raise
-    is_read = sum(upload.byte_count for upload in request.files) <= _sync_bytes()
-    seen: set[str] = set()
-    for upload in request.files:
-        analysis, refusal = _look_at(upload, request, seen, is_read=is_read)
-        analyses.append(analysis)
-        refusals.append(refusal)
-    log_ids = _log_uploads(request, [refusal.message if refusal else "" for refusal in refusals])
-    refused = [(upload, refusal) for upload, refusal in zip(request.files, refusals, strict=True) if refusal]
-    if refused:
-        raise _refused(refused)
-    return CheckedRequest(request, choice, tuple(analyses), tuple(log_ids), is_read)
-
-
-def _look_at(
-    upload: Upload, request: QuoteRequest, seen: set[str], *, is_read: bool
-) -> tuple[ModelAnalysis | None, UnusableFile | None]:
-    try:
-        if upload.extension not in settings.ALLOWED_FILE_EXTENSIONS:  # type: ignore[misc]
-            known = ", ".join(ending.lstrip(".").upper() for ending in settings.ALLOWED_FILE_EXTENSIONS)  # type: ignore[misc]
-            raise UnknownFormat(f"Only {known} files can be quoted.")
-        if upload.byte_count > _max_bytes():
-            raise FileTooLarge(f"It is larger than {settings.MAX_UPLOAD_SIZE_MB} MB.")  # type: ignore[misc]
-        if upload.byte_count > len(upload.content):
-            raise FileTooLarge(f"The files are together larger than {settings.MAX_UPLOAD_SIZE_MB} MB.")  # type: ignore[misc]
-        if upload.digest in seen:
-            raise DuplicateFile("It was sent twice. Ask for a higher quantity instead.")
-        seen.add(upload.digest)
-        if is_read:
-            return read_upload(upload.content, upload.plain_name), None
-    except AskAnEngineer as error:
-        return None, None if request.is_for_engineer else error
-    except UnusableFile as error:
-        return None, error
-    return None, None
-
-
-def read_upload(content: bytes, file_name: str) -> ModelAnalysis:
-    """Read a model file within this installation's limits.
-
-    Raises:
-        UnusableFile: it is none, or cannot be quoted.
-    """
-    return read_model(content, file_name=file_name, limits=ReadLimits(max_bytes=_max_bytes()))
-
-
-def _refused(refused: Sequence[tuple[Upload, UnusableFile]]) -> FilesRefused:
-    upload, first = refused[0]
-    rows = [
-        {"file": one.plain_name, "kind": error.details.get("kind"), "reason": error.details["reason"]}
-        for one, error in refused
+    refusals = look_from_outside(request.files)
+    files = [
+        LookedAt(upload, refusal=refusal) if refusal is not None else _scanned(upload)
+        for upload, refusal in zip(request.files, refusals, strict=True)
     ]
-    error = FilesRefused(first.details["reason"], details={"files": rows, "kind": first.details.get("kind")})
-    error.message = f"{upload.plain_name} cannot be used: {first.details['reason']}"
+    is_small = sum(upload.byte_count for upload in request.files) <= _sync_bytes()
+    is_read = is_small and not is_slow() and not any(file.scan.result == "held" for file in files)
+    if is_read:
+        files, is_read = _read_in_time(files, request)
+    log_ids = _log(request, files)
+    for file in files:
+        if file.scan.result == "infected":
+            tell_infection(
+                file.upload.plain_name, file.upload.digest, file.scan, actor=request.user, ip_address=request.ip_address
+            )
+    if any(file.refusal is not None for file in files):
+        raise _refused(files)
+    return CheckedRequest(request, choice, tuple(files), tuple(log_ids), is_read)
+
+
+def _scanned(upload: Upload) -> LookedAt:
+    with upload.opened() as stream:
+        result = scan(stream)
+    if result.result == "infected":
+        return LookedAt(upload, result, refusal=InfectedFile("Our virus scanner found something in it."))
+    return LookedAt(upload, result)
+
+
+def _read_in_time(files: Sequence[LookedAt], request: QuoteRequest) -> tuple[list[LookedAt], bool]:
+    """Read the files for as long as one alone may take; what is left then is the worker's, and the answer is False."""
+    end = time.monotonic() + settings.QUOTE_PARSE_MAX_SECONDS  # type: ignore[misc]
+    found = list(files)
+    for position, file in enumerate(files):
+        if file.refusal is not None:
+            continue
+        if time.monotonic() > end:
+            return found, False
+        try:
+            found[position] = _read(file, request)
+        except ReadersBusy:
+            return found, False
+    return found, True
+
+
+def _read(file: LookedAt, request: QuoteRequest) -> LookedAt:
+    try:
+        analysis = read_file(
+            file.upload.source, file_name=file.upload.plain_name, sha256=file.upload.digest, unit=_unit(file, request)
+        )
+    except (AskAnEngineer, TooHardToRead) as error:
+        return file if request.is_for_engineer else replace(file, refusal=error)
+    except UnusableFile as error:
+        return replace(file, refusal=error)
+    return replace(file, analysis=analysis)
+
+
+def _unit(file: LookedAt, request: QuoteRequest) -> str:
+    return request.unit if file.upload.extension == ".stl" else ""
+
+
+def _refused(files: Sequence[LookedAt]) -> FilesRefused:
+    rows = [
+        {"file": file.upload.plain_name, "kind": file.refusal.details["kind"], "reason": file.refusal.details["reason"]}
+        for file in files
+        if file.refusal is not None
+    ]
+    first = rows[0]
+    error = FilesRefused(first["reason"], details={"files": rows, "kind": first["kind"]})
+    error.message = f"{first['file']} cannot be used: {first['reason']}"
     return error
-
-
-def _max_bytes() -> int:
-    return int(settings.MAX_UPLOAD_SIZE_MB) * MEBIBYTE  # type: ignore[misc]
 
 
 def _sync_bytes() -> int:
     return int(settings.QUOTE_SYNC_MAX_MB) * MEBIBYTE  # type: ignore[misc]
 
 
-def _log_uploads(request: QuoteRequest, refusals: Sequence[str]) -> list[int]:
-    with transaction.atomic(durable=True):
-        rows = [
-            FileUploadLog(
-                session_id=request.visit.session_id if request.visit is not None else "",
-                user=request.user,
-                ip_address=request.ip_address[:50],
-                filename=upload.plain_name,
-                file_hash=upload.digest,
-                file_size_bytes=upload.byte_count,
-                mime_type=upload.content_type[:100],
-                virus_scan_result=QuoteFile.ScanResult.NOT_SCANNED,
-                accepted=not refusal,
-                refusal=refusal[:300],
-            )
-            for upload, refusal in zip(request.files, refusals, strict=True)
-        ]
-        for row in rows:
-            row.save()
-    return [row.pk for row in rows]
+def _log(request: QuoteRequest, files: Sequence[LookedAt], refusal: str = "") -> list[int]:
+    return log_uploads(
+        [file.upload for file in files],
+        [refusal or (file.refusal.message if file.refusal is not None else "") for file in files],
+        [file.scan for file in files],
+        user=request.user,
+        visit=request.visit,
+        ip_address=request.ip_address,
+    )
 
 
 @verb
 def write_quote(checked: CheckedRequest, *, actor: User) -> Quote:
     """Write the quote with its files, parts, filaments and price as one, and submit it when asked to.
 
-    A quote whose files wait to be read stays a draft; ``quotes.quote_uploaded`` gets it read. Nothing is left in the
-    storage when the transaction fails here.
+    A quote whose files wait to be read stays a draft; ``quotes.quote_uploaded`` gets it read, or ``release_held_files``
+    when its files wait for the virus scanner. Nothing is left in the storage when the transaction fails here.
     """
     request = checked.request
     allow_quoting(request.customer, actor=actor)
-    quote = _new_quote(request, checked.choice, next_number("Q"))
+    quote = _new_quote(request, checked.choice, next_number("Q"), checked.files)
+    quote.submit_when_priced = request.submit and not checked.is_read
     quote.save()
+    note_step(quote, Step.UPLOAD)
     FileUploadLog.objects.filter(pk__in=checked.log_ids).update(quote=quote)
-    with _stored() as names:
-        for upload, analysis in zip(request.files, checked.analyses, strict=True):
-            _write_file(quote, upload, analysis, names)
-        if not checked.is_read:
-            quote.processing_note = READING
-            quote.save()
-            emit("quotes.quote_uploaded", f"quotes.quote:{quote.pk}", id=quote.pk, submit=request.submit)
+    with stored() as names:
+        rows = [
+            store_file(quote, file.upload, file.scan, file.analysis, names, unit=_unit(file, request))
+            for file in checked.files
+        ]
+        if checked.is_read:
+            price_now(quote)
+            if request.submit:
+                submit_quote(quote, actor=actor)
             return quote
-        price_now(quote)
-        if request.submit:
-            submit_quote(quote, actor=actor)
+        if any(row.scan_result == QuoteFile.ScanResult.HELD for row in rows):
+            quote.processing_note = HELD
+        else:
+            quote.processing_note, quote.progress_percent = READING, 0
+            emit("quotes.quote_uploaded", f"quotes.quote:{quote.pk}", id=quote.pk)
+        quote.save()
     return quote
 
 
-def _new_quote(request: QuoteRequest, choice: Choice, number: str) -> Quote:
+def _as_asked(request: QuoteRequest, files: Sequence[LookedAt]) -> tuple[str, int]:
+    """Return quality and infill as they are named, else as the first file asks that says so, else the usual ones.
+
+    A file that a worker reads later is not asked.
+    """
+    wishes = [file.analysis.wishes for file in files if file.analysis is not None and file.analysis.wishes is not None]
+    height = next((wish.layer_height_mm for wish in wishes if wish.layer_height_mm), LAYER_HEIGHTS["standard"])
+    infill = next((wish.infill_percent for wish in wishes if wish.infill_percent is not None), USUAL_INFILL)
+    nearest = min(LAYER_HEIGHTS, key=lambda name: abs(LAYER_HEIGHTS[name] - height))
+    return request.quality or nearest, infill if request.infill_percent is None else request.infill_percent
+
+
+def _new_quote(request: QuoteRequest, choice: Choice, number: str, files: Sequence[LookedAt] = ()) -> Quote:
+    quality, infill_percent = _as_asked(request, files)
     names = [PurePosixPath(upload.plain_name).stem for upload in request.files]
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
     quote = Quote(
@@ -298,140 +282,17 @@ def _new_quote(request: QuoteRequest, choice: Choice, number: str) -> Quote:
         customer=request.customer,
         portal_session=request.visit,
         product_name=request.product_name.strip() or f"{names[0][:180]}{more}",
-        quality=request.quality,
-        infill_percent=request.infill_percent,
+        quality=quality,
+        infill_percent=infill_percent,
         finish=request.finish,
         rush=request.rush,
         quantity=request.quantity,
         special_instructions=request.special_instructions.strip(),
         customer_po_number=request.customer_po_number.strip(),
+        is_under_nda=request.is_under_nda,
         expires_at=valid_until(),
     )
     set_choice(quote, choice)
-    return quote
-
-
-@contextmanager
-def _stored() -> Iterator[list[tuple[Storage, str]]]:
-    """Give a list for what is written to the storage; delete that again when the block fails."""
-    names: list[tuple[Storage, str]] = []
-    try:
-        yield names
-    except BaseException:
-        for storage, name in names:
-            try:
-                storage.delete(name)
-            except OSError:
-                log.exception("%s stays in the storage without a quote", name)
-        raise
-
-
-def _write_file(
-    quote: Quote, upload: Upload, analysis: ModelAnalysis | None, names: list[tuple[Storage, str]]
-) -> QuoteFile:
-    row = QuoteFile(
-        quote=quote,
-        original_filename=upload.plain_name,
-        sha256=upload.digest,
-        size_bytes=upload.byte_count,
-        mime_type=MIME_TYPES[upload.extension.lstrip(".")],
-    )
-    # What stands in front also keeps names apart that a file system takes for the same, or for its own.
-    row.file.save(f"{row.sha256[:8]}-{safe_name(upload.plain_name)}", ContentFile(upload.content), save=False)
-    names.append((row.file.storage, row.file.name or ""))
-    if analysis is not None:
-        _take_analysis(row, analysis, names)
-    row.save()
-    _write_parts(quote, row, analysis)
-    return row
-
-
-def safe_name(name: str) -> str:
-    """Return a file name that every file system takes, its ending kept."""
-    path = PurePosixPath(name)
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "_", get_valid_filename(f"x{path.stem}")[1:]).strip("_")
-    return f"{stem[:_STORED_NAME] or 'model'}{path.suffix.lower()}"
-
-
-def _take_analysis(row: QuoteFile, analysis: ModelAnalysis, names: list[tuple[Storage, str]]) -> None:
-    row.format = analysis.format
-    row.geometry = analysis.as_dict()
-    if analysis.thumbnail_png:
-        row.thumbnail.save(f"{row.sha256[:8]}-preview.png", ContentFile(analysis.thumbnail_png), save=False)
-        names.append((row.thumbnail.storage, row.thumbnail.name or ""))
-
-
-def _write_parts(quote: Quote, row: QuoteFile, analysis: ModelAnalysis | None) -> None:
-    QuotePart.objects.bulk_create(
-        QuotePart(
-            quote=quote,
-            file=row,
-            name=part.name[:200],
-            quantity=part.count,
-            volume_cm3=(part.volume_mm3 / 1000).quantize(_CM3),
-            size_x_mm=part.bbox_mm[0].quantize(_MM),
-            size_y_mm=part.bbox_mm[1].quantize(_MM),
-            size_z_mm=part.bbox_mm[2].quantize(_MM),
-            is_watertight=part.watertight,
-        )
-        for part in (analysis.parts if analysis is not None else ())
-    )
-
-
-def read_uploaded_quote(quote_id: int, *, submit: bool, actor: User) -> None:
-    """Read and price a quote whose files were too large for its request; a second time changes nothing.
-
-    Not a verb: files are read before the transaction that writes what was seen. A file that cannot be used leaves the
-    quote a draft that says so.
-    """
-    quote = Quote.objects.filter(pk=quote_id, status=Quote.Status.DRAFT).first()
-    if quote is None or quote.is_priced:
-        return
-    analyses: dict[int, ModelAnalysis] = {}
-    refusal = ""
-    for row in quote.files.order_by("pk"):
-        try:
-            with row.file.open("rb") as file:
-                analyses[row.pk] = read_upload(file.read(), row.original_filename)
-        except FileNotFoundError:
-            refusal = FileMissing.message
-        except AskAnEngineer:
-            log.info("%s of %s is for an engineer", row.original_filename, quote.quote_number)
-        except UnusableFile as error:
-            refusal = error.message
-            FileUploadLog.objects.filter(quote=quote, file_hash=row.sha256).update(
-                accepted=False, refusal=refusal[:300]
-            )
-    try:
-        write_reading(quote, analyses=analyses, refusal=refusal, submit=submit, actor=actor)
-    except BLB3DError as error:
-        if error.transient:
-            raise
-        write_reading(quote, analyses={}, refusal=error.message, submit=False, actor=actor)
-
-
-@verb
-def write_reading(
-    quote: Quote, *, analyses: dict[int, ModelAnalysis], refusal: str, submit: bool, actor: User
-) -> Quote:
-    """Write what was seen in a draft's files, price it, and submit it when that was asked for."""
-    locked(quote)
-    if quote.status != Quote.Status.DRAFT or quote.is_priced:
-        return quote
-    if refusal:
-        clear_price(quote, refusal)
-        quote.save()
-        return quote
-    with _stored() as names:
-        for row in quote.files.filter(pk__in=analyses).order_by("pk"):
-            analysis = analyses[row.pk]
-            _take_analysis(row, analysis, names)
-            row.save()
-            QuotePart.objects.filter(file=row).delete()
-            _write_parts(quote, row, analysis)
-        price_now(quote)
-        if submit:
-            submit_quote(quote, actor=actor)
     return quote
 
 
@@ -452,9 +313,19 @@ def claim_quotes(visit: PortalSession, *, actor: User) -> list[Quote]:
             continue
         quote.user, quote.customer = actor, member.customer
         if quote.status == Quote.Status.DRAFT and quote.is_priced and not quote.has_expired:
-            price_now(quote)
-            submit_quote(quote, actor=actor)
+            _price_claimed(quote, actor=actor)
         else:
             quote.save()
         claimed.append(quote)
     return claimed
+
+
+def _price_claimed(quote: Quote, *, actor: User) -> None:
+    """Price and submit a guest's quote; what cannot be priced any more keeps nobody from logging in."""
+    try:
+        price_now(quote)
+    except (InvalidValue, MaterialNotFound) as error:
+        clear_price(quote, error.message)
+        quote.save()
+    else:
+        submit_quote(quote, actor=actor)

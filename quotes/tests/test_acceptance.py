@@ -68,6 +68,17 @@ def test_a_quote_of_125_5_grams_has_a_bom_of_0_1255_kg():
     assert (line.entered_quantity, line.unit_of_measure) == (D("125.5"), "g")
 
 
+def test_a_file_that_only_an_engineer_could_judge_is_ordered_and_given_to_no_slicer():
+    buyer = member()
+    step = quotes.Upload("part.step", b"ISO-10303-21;\nHEADER;")
+    quote = quoted(buyer, files=[bracket(), step], is_for_engineer=True)
+    quotes.estimate_quote_by_hand(quote, material_grams=D(20), print_time_minutes=D(60), actor=system_actor())
+    quotes.approve_quote(quote, actor=system_actor())
+    quotes.accept_quote(quote, actor=buyer.user)
+    assert quote.status == "accepted"
+    assert ProductPlate.objects.get(product=quote.product).model_file == ""
+
+
 def test_the_cheapest_material_in_stock_is_taken_and_kept(materials):
     buyer = member()
     quote = quoted(buyer)

@@ -11,7 +11,7 @@ from django.utils import timezone
 from blb3d.core.errors import InvalidTransition, NotAllowed, ReasonRequired
 from blb3d.core.outbox import OutboxEvent
 from quotes import services as quotes
-from quotes.errors import NotPriced, QuoteExpired
+from quotes.errors import NotPriced
 from quotes.models import Quote, QuoteApproval, QuoteMaterial
 from quotes.tests.factories import member, priced_at, quoted, stranger, system_actor
 from sales.models import SalesOrder
@@ -170,29 +170,6 @@ def test_a_customer_cancels_and_cannot_approve():
         quotes.approve_quote(quote, actor=buyer.user)
     quotes.cancel_quote(quote, actor=buyer.user)
     assert quote.status == "cancelled"
-
-
-def test_old_quotes_expire_and_a_draft_whose_price_is_too_old_is_not_submitted():
-    past = timezone.now() - timedelta(minutes=1)
-    old, fresh = priced_at(10, expires_at=past), priced_at(10, expires_at=timezone.now() + timedelta(days=1))
-    with pytest.raises(QuoteExpired):
-        quotes.submit_quote(old, actor=system_actor())
-    assert [quote.pk for quote in quotes.expire_quotes(actor=system_actor())] == [old.pk]
-    old.refresh_from_db()
-    fresh.refresh_from_db()
-    assert (old.status, fresh.status) == ("expired", "draft")
-    assert quotes.expire_quotes(actor=system_actor()) == []
-    with pytest.raises(NotAllowed):
-        quotes.expire_quotes(actor=staff("quotes.approve_quote"))
-
-
-def test_expiring_costs_the_same_however_many_there_are(django_assert_max_num_queries):
-    past = timezone.now() - timedelta(minutes=1)
-    for _ in range(12):
-        priced_at(10, expires_at=past)
-    actor = system_actor()
-    with django_assert_max_num_queries(12):
-        assert len(quotes.expire_quotes(actor=actor)) == 12
 
 
 def test_a_decided_quote_is_not_decided_again():

@@ -15,8 +15,11 @@ from inventory.errors import MaterialNotFound
 from quotes import services as quotes
 from quotes.errors import MaterialNotAvailable, TooManyFiles
 from quotes.modelfiles import UnusableFile
+from quotes.modelfiles.make import box
+from quotes.modelfiles.make_project import ProjectBody, ProjectThing, write_project
 from quotes.models import FileUploadLog, Quote, QuoteFile, QuoteMaterial, QuotePart
-from quotes.services.intake import READING, safe_name
+from quotes.services.intake import READING
+from quotes.services.storing import safe_name
 from quotes.tests.factories import bracket, cube, member, quoted, request, stranger, system_actor
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("materials", "uploads")]
@@ -58,6 +61,28 @@ def test_the_file_lies_where_the_owner_wants_it(uploads):
     part = QuotePart.objects.get()
     assert (part.quantity, part.is_watertight) == (1, True)
     assert part.size_x_mm == Decimal("60.00")
+
+
+def fine_project():
+    body = ProjectBody("Block", *box(20, 20, 20))
+    wishes = {"layer_height": "0.12", "sparse_infill_density": "40%", "wall_loops": "4"}
+    return quotes.Upload("project.3mf", write_project([ProjectThing("Block", (body,))], settings=wishes), "model/3mf")
+
+
+def test_a_project_is_quoted_as_it_asks_where_nobody_says_otherwise():
+    quote = quoted(files=[fine_project()])
+    assert (quote.quality, quote.infill_percent) == ("fine", 40)
+    assert "The project asks for 4 walls; it is quoted with 2." in quote.estimate_detail["warnings"]
+
+
+def test_what_is_named_stands_before_what_a_project_asks():
+    quote = quoted(files=[fine_project()], quality="draft", infill_percent=0)
+    assert (quote.quality, quote.infill_percent) == ("draft", 0)
+
+
+def test_a_model_without_wishes_is_quoted_as_usual():
+    quote = quoted()
+    assert (quote.quality, quote.infill_percent) == ("standard", 15)
 
 
 def test_several_files_are_one_set():
@@ -113,7 +138,7 @@ def test_files_that_are_too_large_together_are_refused_and_not_kept_in_memory(se
     settings.MAX_UPLOAD_SIZE_MB = 1
     halves = [SimpleUploadedFile(f"{name}.stl", name.encode() * 600_000) for name in "ab"]
     first, second = quotes.Upload.of(halves)
-    assert (len(first.content), len(second.content), second.byte_count) == (600_000, 0, 600_000)
+    assert (first.is_kept, second.is_kept, second.content, second.byte_count) == (True, False, b"", 600_000)
     with pytest.raises(UnusableFile) as caught:
         quoted(files=[bracket(), second])
     assert "together" in caught.value.details["files"][0]["reason"]
@@ -192,8 +217,9 @@ def test_a_failure_while_writing_leaves_nothing_behind(uploads):
     buyer = member()
     checked = quotes.check_request(request(buyer, files=[bracket(), cube()]), actor=buyer.user)
     # The second file's row cannot be written: the first one's is there already when that is found out.
-    twin = replace(checked.request.files[1], content=checked.request.files[0].content)
-    broken = replace(checked, request=replace(checked.request, files=[checked.request.files[0], twin]))
+    first, second = checked.files
+    twin = replace(second, upload=replace(second.upload, content=first.upload.content))
+    broken = replace(checked, files=(first, twin))
     with pytest.raises(Exception, match=r"(?i)unique"):
         quotes.write_quote(broken, actor=buyer.user)
     assert Quote.objects.count() == 0
@@ -235,24 +261,28 @@ def test_large_files_are_priced_by_a_worker(settings):
     assert quote.parts.count() == 1
     assert quote.files.get().thumbnail
     before = (quote.version, quote.priced_at)
-    quotes.read_uploaded_quote(quote.pk, submit=True, actor=system_actor())
+    quotes.read_uploaded_quote(quote.pk, actor=system_actor())
     quote.refresh_from_db()
     assert (quote.version, quote.priced_at) == before
 
 
 def test_a_large_file_that_turns_out_unusable_leaves_a_draft_that_says_why(settings):
     settings.QUOTE_SYNC_MAX_MB = 0
-    quote = quoted(files=[quotes.Upload("part.3mf", b"no model at all")])
+    quote = quoted(files=[quotes.Upload("part.3mf", b"PK\x03\x04 no model at all")])
     outbox.drain()
     quote.refresh_from_db()
     assert (quote.status, quote.unit_price) == ("draft", None)
-    assert "content is not 3MF" in quote.processing_note
+    assert "damaged" in quote.processing_note
     assert FileUploadLog.objects.get().accepted is False
 
 
-def test_an_engineer_looks_at_what_cannot_be_priced():
-    step = quotes.Upload("part.step", b"ISO-10303-21;\nHEADER;")
-    quote = quoted(files=[step], is_for_engineer=True)
+def test_an_engineer_looks_at_what_cannot_be_priced(settings):
+    settings.ALLOWED_FILE_EXTENSIONS = [".gcode"]
+    bare = quotes.Upload("part.gcode", b"G28\nG1 X10 Y10 E1\n")
+    with pytest.raises(UnusableFile) as caught:
+        quoted(files=[bare])
+    assert caught.value.details["files"][0]["kind"] == "FILE_NEEDS_PERSON"
+    quote = quoted(files=[bare], is_for_engineer=True)
     assert (quote.status, quote.unit_price) == ("pending", None)
     assert list(quote.approvals.values_list("required_when", flat=True)) == ["LOW_CONFIDENCE"]
 
@@ -276,6 +306,19 @@ def test_a_guests_quote_waits_as_a_draft_and_is_taken_over():
     )  # fmt: skip
     assert quotes.claim_quotes(visit, actor=stranger()) == []
     assert Quote.objects.get().customer == buyer.customer
+
+
+def test_a_guests_quote_in_a_material_that_is_gone_is_taken_over_without_a_price(materials):
+    visit = start_visit(ip_address=None, user_agent="test")
+    quotes.create_quote(request(visit=visit, submit=False), actor=system_actor())
+    for name in ("black", "white"):
+        materials[name].is_active = False
+        materials[name].save()
+    buyer = member()
+    (claimed,) = quotes.claim_quotes(visit, actor=buyer.user)
+    claimed.refresh_from_db()
+    assert (claimed.customer, claimed.status, claimed.total_price) == (buyer.customer, "draft", None)
+    assert claimed.processing_note == "Material not found or inactive."
 
 
 def test_a_tax_exempt_customer_takes_over_a_guests_quote_without_tax():

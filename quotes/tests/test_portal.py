@@ -25,7 +25,7 @@ from sales.tests.factories import CustomerAddressFactory
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("materials", "uploads")]
 
 ADDRESS = {
-    "shipping_name": "Ann Example",
+    "shipping_name": "Buyer Example",
     "shipping_address_line1": "1 Harbour Street",
     "shipping_city": "Portland",
     "shipping_state": "OR",
@@ -41,9 +41,9 @@ WISHES = {
     "rush": "standard",
 }
 NEW_USER = {
-    "first_name": "Ann",
+    "first_name": "Buyer",
     "last_name": "Example",
-    "email": "Ann@Example.com",
+    "email": "Buyer@Example.com",
     "password": "a-long-portal-password",
 }
 
@@ -92,7 +92,7 @@ def test_a_guest_sees_a_price_registers_and_owns_it(client):
     answer = client.post(page("register"), {**NEW_USER, "next": page("quote-detail", quote.pk)})
     assert answer["Location"] == page("quote-detail", quote.pk)
     quote.refresh_from_db()
-    user = User.objects.get(email="ann@example.com")
+    user = User.objects.get(email="buyer@example.com")
     assert (quote.status, quote.user, quote.customer) == ("approved", user, user.customer_user.customer)
     visit.refresh_from_db()
     assert (visit.user, visit.email) == (user, user.email)
@@ -177,6 +177,24 @@ def test_the_price_moves_while_configuring_and_nothing_is_saved():
     assert quote.quantity == 1
 
 
+def test_a_price_that_was_offered_after_the_page_was_opened_is_not_accepted_unseen():
+    buyer = member()
+    quote = quoted(buyer)
+    client = logged_in(buyer.user)
+    body = {**ADDRESS, "payment_method": "bank_transfer", "version": quote.version}
+    assert f'name="version" value="{quote.version}"' in client.get(page("quote-detail", quote.pk)).content.decode()
+    dearer = quote.unit_price + 1
+    quotes.offer_price(quote, unit_price=dearer, reason="The material is dearer", actor=system_actor())
+    answer = client.post(page("quote-accept", quote.pk), body)
+    quote.refresh_from_db()
+    assert (answer.status_code, quote.status, SalesOrder.objects.exists()) == (422, "approved", False)
+    html = answer.content.decode()
+    assert "changed meanwhile" in html
+    assert f'name="version" value="{quote.version}"' in html
+    client.post(page("quote-accept", quote.pk), {**body, "version": quote.version})
+    assert SalesOrder.objects.get().subtotal == dearer
+
+
 def test_accepting_asks_for_address_and_payment_and_leads_to_the_order():
     buyer, client = buyer_with_client()
     quote = quoted(buyer)
@@ -205,6 +223,21 @@ def test_a_saved_address_is_enough():
     order = SalesOrder.objects.get()
     assert (order.shipping_address_line1, order.status) == (saved.address_line1, "pending")
     assert "We wait for your bank transfer" in client.get(page("order-detail", order.pk)).content.decode()
+
+
+def test_the_name_that_stands_in_the_form_of_a_new_address_does_not_begin_one():
+    buyer, client = buyer_with_client()
+    saved = CustomerAddressFactory(customer=buyer.customer, is_default=True)
+    buyer.user.first_name, buyer.user.last_name = "Goods", "In"
+    buyer.user.save()
+    quote = quoted(buyer)
+    blank = dict.fromkeys(("company", "address_line1", "address_line2", "city", "state", "zip"), "")
+    as_shown = {"shipping_name": buyer.user.get_full_name(), "shipping_country": "USA"}
+    as_shown |= {f"shipping_{name}": value for name, value in blank.items()}
+    assert f'value="{as_shown["shipping_name"]}"' in client.get(page("quote-detail", quote.pk)).content.decode()
+    body = {"address": saved.pk, "payment_method": "bank_transfer", "customer_po_number": "", **as_shown}
+    assert client.post(page("quote-accept", quote.pk), body).status_code == 302
+    assert SalesOrder.objects.get().shipping_address_line1 == saved.address_line1
 
 
 def test_an_incomplete_address_is_said_and_nothing_happens():
@@ -267,9 +300,13 @@ def test_a_quote_whose_file_is_being_read_says_so_and_asks_again(settings):
     answer = upload(client)
     html = client.get(answer["Location"]).content.decode()
     assert "We are reading your file" in html
-    assert 'hx-trigger="every 3s"' in html
+    assert 'hx-trigger="every 2s"' in html
+    quote = Quote.objects.get()
+    assert "HX-Redirect" not in client.get(page("quote-progress", quote.pk)).headers
     outbox.drain()
-    assert "Accept this quote" in client.get(answer["Location"]).content.decode()
+    configure = page("quote-configure", quote.pk)
+    assert client.get(page("quote-progress", quote.pk))["HX-Redirect"] == configure
+    assert "Get the quote" in client.get(configure).content.decode()
 
 
 PAGES = ("quote-detail", "quote-configure")
@@ -353,7 +390,7 @@ def test_logging_out_is_a_post():
 
 
 def test_a_taken_address_and_a_weak_password_are_said_beside_their_fields(client):
-    LoginFactory(email="ann@example.com")
+    LoginFactory(email="buyer@example.com")
     answer = client.post(page("register"), NEW_USER)
     assert "already registered" in answer.content.decode()
     answer = client.post(page("register"), {**NEW_USER, "email": "new@example.com", "password": "12345678901"})

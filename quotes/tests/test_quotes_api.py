@@ -63,7 +63,7 @@ def test_files_are_priced_at_once():
     assert [line["key"] for line in body["price_breakdown"]][:3] == ["material", "machine", "setup"]
     assert set(body["estimate"]) == {"method", "confidence", "fallback_reason", "sets_per_plate"}
     assert (body["approvals"], body["sales_order_id"]) == ([], None)
-    assert body["available_actions"] == ["accept", "reject", "cancel"]
+    assert body["available_actions"] == ["ask_changes", "accept", "reject", "cancel", "comment"]
     assert answer["ETag"] == f'"{quote.version}"'
 
 
@@ -212,11 +212,11 @@ def test_a_list_costs_the_same_however_long_it_is(django_assert_num_queries):
     for number in range(2):
         quoted(buyer, special_instructions=str(number))
     client.get(URL)
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(5):
         client.get(URL)
     for number in range(3):
         quoted(buyer, special_instructions=str(number), files=[bracket(), cube()])
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(5):
         assert client.get(URL).json()["count"] == 5
 
 

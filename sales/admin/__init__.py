@@ -1,5 +1,5 @@
-"""Customers, orders, money and parcels in the console."""
+"""Customers, price rules, orders, money and parcels in the console."""
 
-from sales.admin import customers, money, orders, shipments
+from sales.admin import customers, money, orders, pricing, shipments
 
-__all__ = ["customers", "money", "orders", "shipments"]
+__all__ = ["customers", "money", "orders", "pricing", "shipments"]

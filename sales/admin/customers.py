@@ -11,7 +11,19 @@ from blb3d.core.admin import DocumentAdmin, DocumentInline
 from sales import services as sales
 from sales.models import Customer, CustomerAddress, CustomerUser
 
-_FIELDS = ("name", "company_name", "email", "phone", "terms", "credit_limit", "tax_exempt", "is_active", "notes")
+_FIELDS = (
+    "name",
+    "company_name",
+    "email",
+    "phone",
+    "terms",
+    "credit_limit",
+    "price_level",
+    "tax_exempt",
+    "tax_exemption_number",
+    "is_active",
+    "notes",
+)
 
 
 class PersonInline(DocumentInline):
@@ -45,11 +57,21 @@ class CustomerAdmin(DocumentAdmin):
     list_display = ("customer_number", "name", "company_name", "email", "terms", "is_active")
     list_filter = ("terms", "tax_exempt", "is_active")
     search_fields = ("customer_number", "name", "company_name", "email", "phone")
-    header_fields = ("email", "phone", "terms")
+    header_fields = ("email", "phone", "terms", "price_level")
     related_documents = ("quotes", "orders")
     fieldsets = (
         (None, {"fields": (("name", "company_name"), ("email", "phone"))}),
-        ("Terms", {"fields": (("terms", "credit_limit"), ("tax_exempt", "is_active"), "notes")}),
+        (
+            "Terms",
+            {
+                "fields": (
+                    ("terms", "credit_limit"),
+                    ("price_level", "is_active"),
+                    ("tax_exempt", "tax_exemption_number"),
+                    "notes",
+                )
+            },
+        ),
     )
     inlines = (PersonInline, AddressInline)
 

@@ -28,7 +28,7 @@ from blb3d.core.admin import (
     number_column,
     who,
 )
-from blb3d.core.templatetags.blb3d_ui import money
+from blb3d.core.templatetags.blb3d_ui import chip, money, when
 from inventory.models import Product
 from production.models import ProductionOrder
 from sales import selectors
@@ -43,6 +43,7 @@ from sales.admin.forms import (
     RefundForm,
     unmapped_lines,
 )
+from sales.effects import cancel_effects, hold_effects
 from sales.models import ADDRESS_COLUMNS, SalesOrder, SalesOrderLine
 
 Status = SalesOrder.Status
@@ -123,7 +124,17 @@ class SalesOrderAdmin(DocumentAdmin):
     )
     payment = chip_column("payment_status", "payment")
     total = money_column("grand_total", "total")
-    header_fields = ("customer", "payment", "total", "promised_date", "bought", "hold_reason", "customer_po_number")
+    header_fields = (
+        "customer",
+        "payment",
+        "total",
+        "promised_date",
+        "ships_on",
+        "bought",
+        "hold_reason",
+        "customer_po_number",
+        "made_with_others",
+    )
     related_documents = ("quote", "production_orders", "shipments", "payments", "refunds", "invoices")
     readonly_fields = ("ship_to",)
     fieldsets = (
@@ -151,9 +162,9 @@ class SalesOrderAdmin(DocumentAdmin):
         "confirm": sales.confirm_order,
         "deliver": AdminVerb(call=sales.deliver_order, label="Mark as delivered"),
         "complete": sales.complete_order,
-        "hold": sales.hold_order,
+        "hold": AdminVerb(call=sales.hold_order, effects=hold_effects),
         "resume": AdminVerb(call=sales.resume_order, visible=lambda order: not unmapped_lines(order).exists()),
-        "cancel": sales.cancel_order,
+        "cancel": AdminVerb(call=sales.cancel_order, effects=cancel_effects),
     }
     bulk_verbs = ("confirm",)
     extra_verbs = (
@@ -225,11 +236,33 @@ class SalesOrderAdmin(DocumentAdmin):
         ),
     )
 
+    @display(description="can ship on")
+    def ships_on(self, order: SalesOrder) -> SafeString | str:
+        """Show the day by the schedule while something is being made, and by how much that is too late."""
+        outlook = selectors.shipment_outlook(order) if order.status in _OPEN else None
+        if outlook is None:
+            return ""
+        day = when(outlook.ships_on) if outlook.ships_on else "not planned"
+        if not outlook.late_days:
+            return day
+        late = f"{outlook.late_days} day{'s' if outlook.late_days > 1 else ''} late"
+        return format_html("{} {}", day, chip("held", label=late))
+
     @display(description="came by")
     def bought(self, order: SalesOrder) -> str:
         """Show where it was bought and its number there."""
         words = order.get_source_display()
         return f"{words[:1].upper()}{words[1:]} {order.source_order_number}".strip()
+
+    @display(description="made together with others")
+    def made_with_others(self, order: SalesOrder) -> SafeString | str:
+        """Link to production orders that make parts for several orders."""
+        shared = selectors.made_for(order).filter(sales_order__isnull=True).order_by("pk")
+        return format_html_join(
+            ", ",
+            '<a href="{}">{}</a>',
+            ((reverse("admin:production_productionorder_change", args=[made.pk]), made) for made in shared),
+        )
 
     @display(description="ship to")
     def ship_to(self, order: SalesOrder) -> str:

@@ -27,6 +27,8 @@ class Customer(Document):
     phone = models.CharField(max_length=40, blank=True, default="")
     terms = models.CharField(max_length=10, choices=Terms.choices, default=Terms.PREPAID)
     tax_exempt = models.BooleanField(default=False)
+    tax_exemption_number = models.CharField(max_length=60, blank=True, default="")
+    price_level = models.ForeignKey("sales.PriceLevel", models.PROTECT, null=True, blank=True, related_name="customers")
     credit_limit = models.DecimalField(max_digits=12, decimal_places=2, default=Decimal(0))
     is_active = models.BooleanField(default=True)
     notes = models.TextField(blank=True, default="")

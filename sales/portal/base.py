@@ -60,13 +60,13 @@ def refusal(request: HttpRequest, error: BLB3DError) -> HttpResponse:
     return show(request, name, context, status=error.http_status)
 
 
-def limited(*throttles: type[BaseThrottle]) -> Callable[[View], View]:
-    """Limit how often a form is posted, by the same counters as the API."""
+def limited(*throttles: type[BaseThrottle], methods: Sequence[str] = ("POST",)) -> Callable[[View], View]:
+    """Limit how often a form is posted, or what else is asked by ``methods``, by the same counters as the API."""
 
     def decorate(view: View) -> View:
         @wraps(view)
         def run(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            if request.method == "POST":
+            if request.method in methods:
                 asked = Request(request)
                 asked.user = request.user
                 for throttle in (kind() for kind in throttles):

@@ -57,9 +57,9 @@ class AddressForm(forms.Form):
             )
 
     def clean(self) -> dict[str, Any]:
-        """Ask for the rest of an address that was begun."""
+        """Ask for the rest of an address that was begun: the name that stood there already begins none."""
         given: dict[str, Any] = super().clean() or {}
-        begun = any(given.get(f"shipping_{ADDRESS_COLUMNS[field]}") for field in _LABELS if field != "country")
+        begun = any(given.get(name) for name in self.changed_data if name != "shipping_country")
         for field in _NEEDED:
             name = f"shipping_{ADDRESS_COLUMNS[field]}"
             if begun and not given.get(name) and name not in self.errors:

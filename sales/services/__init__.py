@@ -35,21 +35,26 @@ from sales.services.payments import (
     record_refund,
     settle_intended_payments,
 )
+from sales.services.pricing import activate_rules, copy_present_rules, copy_rules, draft_rules, rates_of
 from sales.services.shipping import deliver_shipment, pack_shipment, ship_order, ship_shipment, void_shipment
 
 __all__ = [
     "LineDraft",
     "OrderDraft",
+    "activate_rules",
     "add_customer_user",
     "cancel_order",
     "charge_order",
     "complete_order",
     "confirm_order",
+    "copy_present_rules",
+    "copy_rules",
     "create_customer",
     "customer_for_buyer",
     "decline_payment",
     "deliver_order",
     "deliver_shipment",
+    "draft_rules",
     "finish_production",
     "hold_order",
     "invoice_pdf",
@@ -57,6 +62,7 @@ __all__ = [
     "map_order_line",
     "pack_shipment",
     "place_order",
+    "rates_of",
     "receive_payment",
     "record_payment",
     "record_refund",

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import io
-import json
 from pathlib import Path
 
-import segno
-import typst
-from django.conf import settings
 from django.utils import timezone
 
 from blb3d.accounts.models import User
+from blb3d.core.letters import address_of, letter_pdf
 from blb3d.core.lifecycle import allow
 from blb3d.core.numbering import next_number
 from blb3d.core.outbox import emit
@@ -97,19 +93,12 @@ def _bill_to(order: SalesOrder, customer: Customer) -> str:
 
 def invoice_url(invoice: Invoice) -> str:
     """Return the address that the QR code on the invoice leads back to: the invoice itself, for who may see it."""
-    base: str = settings.BASE_URL  # type: ignore[misc]
-    return f"{base.rstrip('/')}/api/v1/invoices/{invoice.pk}/pdf"
+    return address_of(f"/api/v1/invoices/{invoice.pk}/pdf")
 
 
 def invoice_pdf(invoice: Invoice) -> bytes:
     """Return an invoice as PDF, made from its snapshot alone: the same invoice gives the same text for ever."""
-    qr = io.BytesIO()
-    segno.make(invoice_url(invoice), error="m").save(qr, kind="svg", border=0, xmldecl=False, svgns=True)
     data = {
-        "seller": {
-            "name": settings.COMPANY_NAME,  # type: ignore[misc]
-            "address": [part.strip() for part in settings.COMPANY_ADDRESS.split("|") if part.strip()],  # type: ignore[misc]
-        },
         "title": "Invoice" if invoice.kind == Invoice.Kind.INVOICE else "Credit note",
         "number": invoice.invoice_number,
         "order": invoice.sales_order.order_number,
@@ -134,7 +123,5 @@ def invoice_pdf(invoice: Invoice) -> bytes:
             if always or amount
         ],
         "total": f"{invoice.grand_total:,.2f}",
-        "qr": qr.getvalue().decode(),
     }
-    # Everything that a customer may have written travels as data, so that none of it is read as markup.
-    return bytes(typst.compile(_TEMPLATE.read_bytes(), format="pdf", sys_inputs={"data": json.dumps(data)}))
+    return letter_pdf(_TEMPLATE, data, url=invoice_url(invoice))

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.utils import timezone
 
 from blb3d.accounts.models import User
@@ -87,7 +87,6 @@ class OrderDraft:
     priority: int = 2
 
 
-@verb
 def place_order(draft: OrderDraft, *, actor: User) -> SalesOrder:
     """Place an order and plan what it needs; the one door into sales orders.
 
@@ -100,22 +99,23 @@ def place_order(draft: OrderDraft, *, actor: User) -> SalesOrder:
         TotalsDisagree: the grand total given is not the sum, and the order does not come paid from a shop.
         NotAllowed: the actor acts neither for us nor for this customer.
     """
-    _allow_ordering(draft.customer, actor)
-    _check(draft)
-    placed = selectors.order_of_source(draft.source, draft.source_order_id)
-    if placed is not None:
-        return placed
     try:
-        with transaction.atomic():
-            return _write(draft, actor=actor)
+        return _place_order(draft, actor=actor)
     except IntegrityError:
+        # Somebody else placed it between our look and our write; what we wrote is undone by now.
         placed = selectors.order_of_source(draft.source, draft.source_order_id)
         if placed is None:
             raise
         return placed
 
 
-def _write(draft: OrderDraft, *, actor: User) -> SalesOrder:
+@verb
+def _place_order(draft: OrderDraft, *, actor: User) -> SalesOrder:
+    _allow_ordering(draft.customer, actor)
+    _check(draft)
+    placed = selectors.order_of_source(draft.source, draft.source_order_id)
+    if placed is not None:
+        return placed
     order = _order(draft)
     order.save()
     lines = insert_documents(
@@ -142,8 +142,7 @@ def _order(draft: OrderDraft) -> SalesOrder:
     subtotal = sum((line_total(line.unit_price, line.quantity) for line in draft.lines), ZERO)
     tax = draft.tax_total
     if tax is None:
-        exempt = draft.customer.tax_exempt
-        rate: Decimal = Decimal(0) if exempt else settings.TAX_RATE  # type: ignore[misc]
+        rate = Decimal(0) if draft.customer.tax_exempt else selectors.tax_rate()
         tax = tax_on(subtotal - draft.discount_total, rate)
     total = round_money(subtotal - draft.discount_total + draft.shipping_total + tax)
     note = ""

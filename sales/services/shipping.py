@@ -17,7 +17,7 @@ from blb3d.core.numbering import next_number
 from blb3d.core.verbs import verb
 from inventory import services as inventory
 from inventory.models import Reference
-from production.models import ProductionOrder, QualityInspection, SerialNumber, TraceLink
+from production.models import Demand, ProductionOrder, QualityInspection, SerialNumber, TraceLink
 from production.services.links import Node, link
 from sales import selectors
 from sales.errors import NothingToPack, NotInspected, PartsMissing
@@ -119,8 +119,11 @@ def _check_inspections(line_ids: list[int]) -> None:
     passed = QualityInspection.objects.filter(
         production_order=OuterRef("pk"), inspection_type=QualityInspection.Type.FINAL, passed=True
     )
+    shared = Demand.objects.filter(
+        production_order=OuterRef("pk"), reference_type=Reference.SALES_ORDER_LINE, reference_id__in=line_ids
+    )
     uninspected = ProductionOrder.objects.filter(
-        ~Exists(passed), sales_order_line__in=line_ids, quantity_completed__gt=0
+        ~Exists(passed), Q(sales_order_line__in=line_ids) | Exists(shared), quantity_completed__gt=0
     ).values_list("code", flat=True)
     if uninspected:
         raise NotInspected(details={"production_orders": sorted(uninspected)})

@@ -103,7 +103,7 @@ def catch_up(order: SalesOrder, *, actor: User) -> SalesOrder:
 
     Safe to call at any time. The order's row is locked by the caller or by the first step taken.
     """
-    if order.status == Status.CONFIRMED and order.production_orders.filter(started_at__isnull=False).exists():
+    if order.status == Status.CONFIRMED and selectors.made_for(order).filter(started_at__isnull=False).exists():
         with SALES_ORDER.step(order, "start", actor=actor):
             pass
     if order.status in (Status.CONFIRMED, Status.IN_PRODUCTION) and is_ready(order):
@@ -117,23 +117,43 @@ def catch_up(order: SalesOrder, *, actor: User) -> SalesOrder:
 
 
 def is_ready(order: SalesOrder) -> bool:
-    """Return whether everything in the order is made or lies reserved on the shelf."""
+    """Return whether everything in the order is made or lies reserved on the shelf.
+
+    Of a production order that is for others too, only the order's own share has to be there.
+    """
     lines = list(order.lines.all())
     made: dict[int | None, list[str]] = {}
     for line_id, status in order.production_orders.values_list("sales_order_line_id", "status"):
         made.setdefault(line_id, []).append(status)
     if any(status in ProductionOrder.OPEN for statuses in made.values() for status in statuses):
         return False
-    reserved = selectors.reserved_for_lines(line.pk for line in lines if line.supply == Supply.SHELF)
+    shared = _shared(lines)
+    kept = [line.pk for line in lines if line.supply == Supply.SHELF or line.pk in shared]
+    reserved = selectors.reserved_for_lines(kept)
     for line in lines:
         if line.supply == Supply.UNMAPPED:
             return False
-        if line.supply == Supply.MAKE and ProductionOrder.Status.COMPLETED not in made.get(line.pk, []):
+        has_all = reserved.get(line.pk, Decimal(0)) >= line.quantity - line.quantity_shipped
+        statuses = shared.get(line.pk, [])
+        if any(status in ProductionOrder.OPEN for status in statuses) and not has_all:
             return False
-        owed = line.quantity - line.quantity_shipped
-        if line.supply == Supply.SHELF and reserved.get(line.pk, Decimal(0)) < owed:
+        is_made = ProductionOrder.Status.COMPLETED in (*made.get(line.pk, []), *statuses)
+        if line.supply == Supply.MAKE and not is_made and not (statuses and has_all):
+            return False
+        if line.supply == Supply.SHELF and not has_all:
             return False
     return True
+
+
+def _shared(lines: Sequence[SalesOrderLine]) -> dict[int, list[str]]:
+    """Return the statuses of the production orders that make parts for these lines and for others, by line."""
+    rows = Demand.objects.filter(
+        reference_type=LINE, reference_id__in=[line.pk for line in lines], production_order__sales_order__isnull=True
+    )
+    found: dict[int, list[str]] = {}
+    for line_id, status in rows.values_list("reference_id", "production_order__status"):
+        found.setdefault(line_id, []).append(status)
+    return found
 
 
 def _all_shipped(order: SalesOrder) -> bool:
@@ -171,14 +191,13 @@ def withdraw_supply(order: SalesOrder, *, actor: User, reason: str) -> None:
     for shipment in shipments:
         with SHIPMENT.step(shipment, "void", actor=actor, reason=reason):
             pass
+    # Nobody waits for these parts any more: what still comes off a plate goes to others, or to the shelf.
+    lines = list(order.lines.values_list("pk", flat=True))
+    production.withdraw_demand(LINE, lines, actor=actor, reason=reason)
     for made in order.production_orders.filter(status__in=ProductionOrder.OPEN).order_by("pk"):
         if made.status == ProductionOrder.Status.PRINTING:
             production.fail_production_order(made, actor=actor, reason=reason)
         production.cancel_production_order(made, actor=actor, reason=reason)
-    lines = list(order.lines.values_list("pk", flat=True))
-    # Nobody waits for these parts any more: what still comes off a plate goes to the shelf.
-    Demand.objects.filter(reference_type=LINE, reference_id__in=lines).delete()
-    inventory.release_reservations(LINE, lines, actor=actor)
     serials = list(SerialNumber.objects.filter(sales_order=order, status=SerialNumber.Status.IN_STOCK))
     for serial in serials:
         serial.sales_order = None

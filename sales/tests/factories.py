@@ -18,7 +18,7 @@ from production.models import PrintJob, ProductionOrder
 from sales import services as sales
 from sales.models import Address, Customer, CustomerAddress, CustomerUser, SalesOrder
 
-ADDRESS = Address(line1="1 Harbour Street", city="Portland", state="OR", zip="97201", name="Ann Example")
+ADDRESS = Address(line1="1 Harbour Street", city="Portland", state="OR", zip="97201", name="Buyer Example")
 
 
 def system_actor() -> User:
@@ -30,7 +30,7 @@ class UserFactory(DjangoModelFactory):
     class Meta:
         model = User
 
-    email = factory.Sequence(lambda n: f"user{n}@example.com")
+    email = factory.Sequence(lambda n: f"login{n}@example.com")
 
 
 def staff(*permissions: str) -> User:

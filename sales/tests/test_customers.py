@@ -50,27 +50,27 @@ def test_a_refused_registration_leaves_nothing_behind():
 
 
 def test_a_buyer_is_found_again_by_the_address():
-    first = sales.customer_for_buyer(email="Ann@Example.com ", name="Ann", actor=system_actor())
-    again = sales.customer_for_buyer(email="ann@example.com", name="Ann B", actor=system_actor())
+    first = sales.customer_for_buyer(email="Buyer@Example.com ", name="Buyer", actor=system_actor())
+    again = sales.customer_for_buyer(email="buyer@example.com", name="Buyer B", actor=system_actor())
     assert first == again
     assert Customer.objects.count() == 1
 
 
 def test_two_orders_of_a_new_buyer_at_once_make_one_customer(shared_database):  # noqa: F811
     actor = system_actor()
-    results = together(*[lambda: sales.customer_for_buyer(email="ann@example.com", name="Ann", actor=actor)] * 4)
+    results = together(*[lambda: sales.customer_for_buyer(email="buyer@example.com", name="Buyer", actor=actor)] * 4)
     assert len({result.pk for result in results}) == Customer.objects.count() == 1
 
 
 def test_an_account_with_an_unproven_address_does_not_get_a_buyer_s_orders():
-    impostor = sales.register_customer(email="ann@example.com", **PERSON)
-    found = sales.customer_for_buyer(email="ann@example.com", name="Ann", actor=system_actor())
+    impostor = sales.register_customer(email="buyer@example.com", **PERSON)
+    found = sales.customer_for_buyer(email="buyer@example.com", name="Buyer", actor=system_actor())
     assert found != impostor.customer
     placed((made_product(), 1), customer=found)
     assert not selectors.for_user(impostor.user, SalesOrder).exists()
     User.objects.filter(pk=impostor.user.pk).update(email_verified_at=timezone.now())
     # Proven later, the account is simply another customer; the older one keeps its orders.
-    assert sales.customer_for_buyer(email="ann@example.com", name="Ann", actor=system_actor()) == impostor.customer
+    assert sales.customer_for_buyer(email="buyer@example.com", name="Buyer", actor=system_actor()) == impostor.customer
 
 
 def test_who_sees_what():
@@ -131,12 +131,12 @@ def test_an_address_needs_a_street_and_only_known_fields():
 
 def test_a_customer_by_hand_needs_the_permission():
     with pytest.raises(NotAllowed):
-        sales.create_customer(name="Ann", email="ann@example.com", actor=UserFactory())
-    made = sales.create_customer(name="Ann", email="Ann@Example.com", actor=manager())
-    assert made.email == "ann@example.com"
+        sales.create_customer(name="Buyer", email="buyer@example.com", actor=UserFactory())
+    made = sales.create_customer(name="Buyer", email="Buyer@Example.com", actor=manager())
+    assert made.email == "buyer@example.com"
     assert made.customer_number.startswith("C-")
     with pytest.raises(InvalidValue):
-        sales.create_customer(name="Ann", email="nonsense", actor=manager())
+        sales.create_customer(name="Buyer", email="nonsense", actor=manager())
 
 
 def test_terms_are_not_the_customer_s_to_change():

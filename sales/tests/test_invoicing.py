@@ -55,7 +55,7 @@ def test_an_invoice_is_a_snapshot():
     invoice.refresh_from_db()
     assert invoice.lines.get().description == line.product.name
     assert "New Name" not in invoice.bill_to
-    assert invoice.bill_to.startswith("Works Ltd\nAnn Example\n")
+    assert invoice.bill_to.startswith("Works Ltd\nBuyer Example\n")
     assert invoice.due_on == invoice.issued_on + datetime.timedelta(days=30)
     with pytest.raises(TypeError):
         invoice.delete()

@@ -19,7 +19,7 @@ class UserFactory(factory.django.DjangoModelFactory[User]):
         skip_postgeneration_save = True
 
     email = factory.Sequence(lambda number: f"user{number}@example.com")
-    first_name = "Ann"
+    first_name = "Buyer"
     last_name = "Example"
 
     @classmethod

@@ -52,8 +52,8 @@ def test_the_same_request_sent_eight_times_at_once_works_once():
 
 
 def test_a_refresh_token_sent_twice_at_once_is_good_for_one():
-    User.objects.create_user("ann@example.com", "correct horse battery")
-    tokens = APIClient().post("/api/v1/auth/login", {"email": "ann@example.com", "password": "correct horse battery"})
+    User.objects.create_user("buyer@example.com", "correct horse battery")
+    tokens = APIClient().post("/api/v1/auth/login", {"email": "buyer@example.com", "password": "correct horse battery"})
     body = {"refresh_token": tokens.json()["refresh_token"]}
     answers = at_once(4, lambda _: APIClient().post("/api/v1/auth/refresh", body).status_code)
     assert sorted(answers) == [200, 401, 401, 401]

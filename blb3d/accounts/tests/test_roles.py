@@ -60,6 +60,15 @@ def test_a_role_may_its_work_and_not_others(role, may, may_not):
     assert [name for name in may_not if user.has_perm(name)] == []
 
 
+@pytest.mark.parametrize("role", ["operator", "sales", "purchasing", "quality"])
+def test_addresses_that_may_hold_a_password_are_not_shown_to_everybody(role):
+    sync_roles()
+    user = member(role)
+    hidden = ["integrations.view_printerconnection", "integrations.view_noticerule"]
+    assert [name for name in hidden if user.has_perm(name)] == []
+    assert member("manager").has_perms(hidden)
+
+
 def test_an_unknown_permission_is_an_error():
     with pytest.raises(UnknownPermission) as refused:
         permissions_matching(["accounts.view_user", "accounts.view_usr", "nowhere.*"])

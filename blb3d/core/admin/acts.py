@@ -21,6 +21,7 @@ from blb3d.core.admin.page import PageAdmin
 from blb3d.core.admin.timeline import changed_since
 from blb3d.core.admin.verbs import AdminVerb, VerbForm, worded
 from blb3d.core.documents import Document
+from blb3d.core.effects import grouped
 from blb3d.core.errors import BLB3DError, InvalidTransition, StaleVersion
 
 #: How many buttons stand beside the number; the rest is in the menu.
@@ -134,6 +135,7 @@ class ActsAdmin(PageAdmin):
             "media": self.media + form.media,
             "status": status_chip(obj) if hasattr(obj, "status") else "",
             "facts": self.facts(request, obj),
+            "effects": grouped(verb.effects(obj)) if verb.effects is not None else [],
             "version": getattr(obj, "version", ""),
             "verb_url": self._verb_url(obj, verb.name),
             "back_url": self._page_url(obj),

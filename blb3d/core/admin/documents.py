@@ -214,6 +214,8 @@ class DocumentAdmin(HistoryAdmin, ConsoleAdmin):
     * **extra_verbs** for acts that are no step. They always name a permission. A form subclasses :class:`VerbForm`;
       its cleaned fields become keyword arguments; ``key_choice(Model, "field")`` searches for a document. A verb that
       returns an ``HttpResponse`` sends it (a PDF), one that returns another document links to it.
+    * **effects**: ``AdminVerb(call=..., effects=order_effects)`` tells on a page of its own what the act will do
+      (:class:`~blb3d.core.effects.Effect`) before it is done; an act to many rows at once is not told.
     * **heading, progress, page_links**: override them to name the page better, to show "34 of 50", or to link to pages
       that are not a table's (``reverse("console-trace")``).
     * **totals** below the lines, and **events** beside the document's own history in its timeline.

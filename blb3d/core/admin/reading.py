@@ -21,7 +21,17 @@ from blb3d.core.templatetags.blb3d_ui import NARROW_GAP, duration, file_size, gr
 
 NOTHING = "–"
 _MONEY = {"amount", "cost", "price", "subtotal", "total"}
-_MONEY_NAMES = {"credit_limit", "approval_limit", "hourly_rate", "price_per_kg"}
+_MONEY_NAMES = {
+    "credit_limit",
+    "approval_limit",
+    "hourly_rate",
+    "labour_hourly_rate",
+    "machine_hourly_rate",
+    "minimum",
+    "price_per_kg",
+    "setup_per_job",
+    "setup_per_plate",
+}
 _SAID = {"minutes", "grams", "percent", "bytes", "mm"}
 _AFTER = {"mm": "mm", "cm3": "cm³", "kg": "kg", "percent": "%"}
 _ABBREVIATIONS = re.compile(r"\b(api|bom|coa|erp|id|ip|po|pdf|sha256|sku|url|zip)\b", re.IGNORECASE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +11,17 @@ from django import forms
 from django.db import models
 from unfold import widgets
 
+from blb3d.core.effects import Effect
 from blb3d.core.errors import BLB3DError
+from blb3d.core.uploads import refuse_oversized
 
 if TYPE_CHECKING:
     from blb3d.accounts.models import User
 
 _CLASSES: list[tuple[type[forms.Widget], list[str]]] = [
     (forms.CheckboxInput, widgets.CHECKBOX_CLASSES),
-    (forms.CheckboxSelectMultiple, widgets.CHECKBOX_CLASSES),
+    # Dressed by its own class, each box with its words beside it: see UnfoldAdminCheckboxSelectMultipleWidget.
+    (forms.CheckboxSelectMultiple, []),
     (forms.RadioSelect, widgets.RADIO_CLASSES),
     (forms.Textarea, widgets.TEXTAREA_CLASSES),
     (forms.Select, widgets.SELECT_CLASSES),
@@ -47,6 +50,8 @@ class VerbForm(forms.Form):
             )
         for field in self.fields.values():
             self._dress(field.widget)
+            if isinstance(field, forms.FileField):
+                field.validators.append(refuse_oversized)
 
     def prepare(self) -> None:
         """Fit the fields to ``self.document``; called once, before the form is bound to what was entered."""
@@ -77,9 +82,10 @@ class AdminVerb:
     ``call(document, *, actor, [reason], **form arguments)`` is the verb itself. ``permission`` is a full codename
     ("sales.record_payment_salesorder"); for a lifecycle step it is taken from the step and may be left out, like name,
     label and style. ``style`` is "primary", "danger" or "". ``confirm`` tells what will follow and makes the page ask
-    first; a danger, a form and a required reason ask anyway. A ``quiet`` act is always
-    in the menu. What ``call`` returns decides what is shown next: an HTTP response is sent as it is (a PDF), another
-    document is named with a link, anything else returns to the page.
+    first; a danger, a form and a required reason ask anyway. ``effects`` tells from the document what the act will do
+    to stock, jobs and promises; the page that asks lists it. A ``quiet`` act is always in the menu. What ``call``
+    returns decides what is shown next: an HTTP response is sent as it is (a PDF), another document is named with a
+    link, anything else returns to the page.
     """
 
     call: Callable[..., Any]
@@ -90,6 +96,7 @@ class AdminVerb:
     visible: Callable[[Any], bool] | None = None
     style: str = ""
     confirm: str = ""
+    effects: Callable[[Any], Sequence[Effect]] | None = None
     reason_required: bool = False
     quiet: bool = False
 
@@ -105,9 +112,15 @@ class AdminVerb:
         return any(p.name == "reason" or p.kind is p.VAR_KEYWORD for p in parameters)
 
     @property
+    def needs_answer(self) -> bool:
+        """True when something must be said or agreed to; such an act is not done to many rows at once."""
+        has_form = self.form_class is not VerbForm
+        return bool(self.reason_required or self.style == "danger" or self.confirm or has_form)
+
+    @property
     def asks(self) -> bool:
-        """True when a page comes between the button and the act."""
-        return bool(self.reason_required or self.style == "danger" or self.confirm or self.form_class is not VerbForm)
+        """True when a page comes between the button and the act: to ask, or to tell what the act will do."""
+        return self.needs_answer or self.effects is not None
 
     def form(self, data: Any = None, files: Any = None, *, document: models.Model, actor: User) -> VerbForm:
         """Return the form of the page in between, with a field for the reason where the verb takes one."""

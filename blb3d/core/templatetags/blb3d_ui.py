@@ -157,8 +157,9 @@ def file_size(size: int | None) -> str:
 
 @register.filter
 def endings(accepted: str) -> str:
-    """Return accepted file endings as text: ``.3mf,.stl`` -> ``3MF, STL``."""
-    return ", ".join(ending.strip().lstrip(".").upper() for ending in accepted.split(","))
+    """Return accepted file endings as text: ``.3mf,.step,.stp`` -> ``3MF, STEP``; STP is STEP by a shorter name."""
+    names = [ending.strip().lstrip(".").upper() for ending in accepted.split(",")]
+    return ", ".join(name for name in names if name != "STP" or "STEP" not in names)
 
 
 @register.simple_tag

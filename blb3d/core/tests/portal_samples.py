@@ -18,10 +18,26 @@ class QuoteForm(forms.Form):
     files = forms.FileField()
     material_type = forms.ChoiceField(label="Material", choices=[("PLA", "PLA"), ("PETG", "PETG: tough, to 70 °C")])
     color_name = forms.CharField(label="Colour", required=False)
-    quality = forms.ChoiceField(label="Quality", choices=[("standard", "Standard, 0.20 mm"), ("fine", "Fine, 0.12 mm")])
+    quality = forms.ChoiceField(
+        label="Quality", choices=[("standard", "Standard"), ("fine", "Fine")], widget=forms.RadioSelect
+    )
+    finish = forms.ChoiceField(label="Finish", choices=[("smooth", "Smooth")], widget=forms.RadioSelect)
+    rush = forms.ChoiceField(label="Speed", choices=[("rush", "Rush")], widget=forms.RadioSelect)
     infill_percent = forms.IntegerField(label="Infill", initial=20)
     quantity = forms.IntegerField(label="Quantity", initial=1)
     special_instructions = forms.CharField(label="Notes", widget=forms.Textarea(attrs={"rows": 3}), required=False)
+
+    def rare_fields(self) -> list[forms.BoundField]:
+        return [self["infill_percent"], self["special_instructions"]]
+
+
+class PartForm(forms.Form):
+    part = forms.IntegerField(label="Pieces of Lid in a set", initial=2)
+
+
+class TalkForm(forms.Form):
+    text = forms.CharField(label="Write to us", widget=forms.Textarea)
+    target_unit_price = forms.DecimalField(label="Price you have in mind", required=False)
 
 
 class AcceptForm(forms.Form):
@@ -141,6 +157,13 @@ def customer_user() -> SimpleNamespace:
 _PROGRESS = {"printed": 34, "good": 34, "scrapped": 1, "inspected": 30, "total": 50, "percent": Decimal("68.0")}
 
 
+def variant(**changes: Any) -> SimpleNamespace:
+    wishes = {"material_type": "PLA", "color": "Black", "quality": "standard", "quantity": 25}
+    base = {**wishes, "color_name": "Black", "wishes": wishes, "unit_price": Decimal("12.50"), "problem": "",
+            "total_price": Decimal("334.38"), "ready_by": timezone.localdate(), "is_current": False}  # fmt: skip
+    return SimpleNamespace(**{**base, **changes})
+
+
 def pages() -> dict[str, dict[str, Any]]:
     """Return template name -> context, for every page of the portal."""
     user = {"user": customer_user()}
@@ -150,26 +173,54 @@ def pages() -> dict[str, dict[str, Any]]:
     orders = [order(), order(pk=9, order_number="SO-2025-009", status="delivered"), order(pk=7, status="on_hold")]
     filled = QuoteForm({"quantity": "0", "material_type": "PETG", "color_name": "black", "infill_percent": "20"})
     refused = AddressForm({"shipping_name": "Anna", "shipping_country": "US"})
+    files = [
+        {"pk": 1, "original_filename": "bracket <v2>.3mf", "size_bytes": 1_482_912, "url": "/file/", "mesh_url": "/m/",
+         "label": "3D view of bracket <v2>.3mf", "size_mm": "84 × 40 × 22 mm"},
+        {"pk": 2, "original_filename": "clip.stl", "size_bytes": 482_912, "url": "/file/2/", "unit": "millimeter"},
+    ]  # fmt: skip
     address = {"line1": "1 Harbour Street", "city": "Portland", "state": "OR", "zip": "97201", "country": "US"}
     return {
         "portal/components.html": {**user, **samples},
         "portal/home.html": {**user, **upload, "quotes": quotes, "orders": orders, "nav": "home"},
         "portal/quote_new.html": {
-            **user, **upload, "form": filled, "form_url": "/quotes/new/",
-            "colors": samples["colors"], "price_url": "/price/", "quote": quote(),
-            "ready_by": timezone.localdate() + dt.timedelta(days=4), "can_ask_engineer": True, "nav": "quotes",
+            **user, **upload, "form": filled, "colors": samples["colors"], "can_ask_engineer": True, "nav": "quotes",
+        },
+        "portal/quote_configure.html": {
+            **user, "form": filled, "colors": samples["colors"], "quote": quote(status="draft", promise_reason=""),
+            "files": files, "viewer": files[0], "saw": ["Watertight"], "warnings": ["Thin walls."], "price_url": "/p/",
+            "slots": [{"color_hex": "1d1d1f"}, {"color_hex": "f7f7f5"}], "nav": "quotes",
+            "filaments": [{"material_type": "PLA", "color_hex": "1d1d1f", "grams": Decimal("12.5")}],
+            "parts": [{"part": {"name": "Lid <v2>", "size_x_mm": 20, "size_y_mm": 20, "size_z_mm": 2},
+                       "field": PartForm()["part"]}],
         },
         "portal/quote_detail.html": {
             **user, "quote": quote(), "can_accept": True, "can_configure": True, "form": AcceptForm(),
-            "files": [{"original_filename": "bracket <v2>.3mf", "size_bytes": 1_482_912, "url": "/file/"}],
+            "files": files, "viewer": files[0], "is_waiting": True, "talk_form": TalkForm(), "can_ask_changes": True,
+            "ask_url": "/ask/", "comments": [{"at": timezone.now(), "text": "Flat <foot>?", "is_mine": True}],
             "estimate": {"method": "the sliced model", "confidence_percent": Decimal("12.0")},
             "warnings": ["Supports are needed."],
             "actions": [
                 {"name": "reject", "label": "Reject", "url": "/reject/", "style": "danger", "needs_reason": True},
             ], "address_form": refused,
             "has_addresses": True, "saw": ["2 parts, 84 × 40 × 22 mm", "Watertight", "12 % overhang: supports added"],
-            "ready_by": timezone.localdate() + dt.timedelta(days=4), "pdf_url": "/q.pdf",
+            "pdf_url": "/q.pdf", "share_url": "/share/", "compare_url": "/compare/",
             "timeline": samples["timeline"], "nav": "quotes",
+        },
+        "portal/quote_share.html": {
+            **user, "quote": quote(), "made": "https://shop.example/shared/abc/", "can_share": True,
+            "approvers": [{"pk": 3, "user": {"email": "approver@example.com"}}], "nav": "quotes",
+            "shares": [{"pk": 7, "created_at": timezone.now(), "times_opened": 3, "last_opened_at": timezone.now(),
+                        "expires_at": timezone.now() + dt.timedelta(days=9)}],
+        },
+        "portal/shared_quote.html": {
+            "quote": quote(), "name": "Bracket & clip", "wishes": ["25 sets", "PLA Black"], "here": "/shared/abc/",
+            "parts": [{"name": "Bracket <v2>", "quantity": 2, "size_x_mm": 84, "size_y_mm": 40, "size_z_mm": 22}],
+            "pictures": [{"url": "/p.png", "alt": "Picture of bracket <v2>.3mf"}],
+        },
+        "portal/quote_compare.html": {
+            **user, "quote": quote(), "qualities": ["draft", "standard", "fine"], "is_complete": False,
+            "materials": [[variant(quality="draft"), variant(is_current=True), variant(problem="Too large.")]],
+            "quantities": [variant(quantity=1), variant(is_current=True)], "can_take": True, "nav": "quotes",
         },
         "portal/quote_list.html": {
             **user, "page_obj": Paginator(quotes * 20, 25).page(2), "search": "Q-20", "nav": "quotes",
@@ -211,14 +262,41 @@ def pages() -> dict[str, dict[str, Any]]:
 
 
 def mails() -> dict[str, dict[str, Any]]:
-    """Return mail name -> context, for every mail to a customer."""
+    """Return mail name -> context, for every mail."""
     link = {"action_url": "https://shop.example.com/portal/quotes/42/?a=1&b=2"}
+    parts = {**link, "what": "Bracket & clip"}
+    words = {**link, "who": "Example & Sons", "text": "We have <90> elsewhere.\nCan you match it?"}
+    offer = quote(offer_reason="For fifty we can do better.", unit_price=Decimal("9.90"))
     return {
-        "quote_ready": {**link, "quote": quote()},
-        "quote_received": {**link, "quote": quote(status="pending")},
+        "quote_ready": {**parts, "quote": quote()},
+        "quote_approver": {**parts, "quote": quote(), "asking": "Buyer & Sons"},
+        "quote_received": {**parts, "quote": quote(status="pending")},
+        "quote_review": {
+            **parts,
+            "quote": quote(status="pending"),
+            "who": "Example & Sons",
+            "reasons": "over the approval limit, new customer",
+            "approver": "director",
+        },
+        "quote_word": {**words, "quote": quote(status="pending"), "target": Decimal("9.00")},
+        "quote_comment": {**words, "quote": quote()},
+        "quote_offer": {**parts, "quote": offer},
+        "quote_reminder": {**parts, "quote": quote()},
+        "quote_expired": {**parts, "quote": quote(status="expired")},
+        "quote_accepted": {**parts, "quote": quote(status="converted", sales_order=order())},
+        "quote_rejected": {**link, "quote": quote(status="rejected", review_message="A wall is only 0.1 mm.")},
         "quote_changes": {**link, "quote": quote(status="draft", review_message="Which side is seen?\nWe see none.")},
         "order_confirmed": {**link, "order": order()},
         "order_shipped": {**link, "order": order(), "shipment": order_parts()["shipments"][0]},
         "password_reset": {**link, "email": "anna@example.com"},
+        "notice": {
+            **link,
+            "notice": {
+                "subject": "Leonardo: PJ-2026-001 failed",
+                "text": "PJ-2026-001 (plate 1, revision 1) failed on Leonardo: 0300_8004 nozzle clogged.",
+                "created_at": timezone.now(),
+            },
+            "rule": {"name": "Failures"},
+        },
         "verify_email": link,
     }

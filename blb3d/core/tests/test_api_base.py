@@ -19,7 +19,7 @@ def client():
 
 @pytest.fixture
 def user():
-    return User.objects.create_user("ann@example.com", "a long password")
+    return User.objects.create_user("buyer@example.com", "a long password")
 
 
 # --- both slash forms

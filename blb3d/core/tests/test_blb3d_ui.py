@@ -122,4 +122,5 @@ def test_it_writes_a_file_size_as_people_say_it(size: int, text: str) -> None:
 
 
 def test_it_writes_accepted_endings_as_a_list() -> None:
-    assert ui.endings(".3mf,.stl") == "3MF, STL"
+    assert ui.endings(".3mf,.stl,.step,.stp") == "3MF, STL, STEP"
+    assert ui.endings(".stp") == "STP"

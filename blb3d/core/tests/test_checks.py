@@ -28,10 +28,14 @@ def test_the_defaults_pass():
         ("TIME_ZONE", "Europe/Nowhere", "blb3d.E001"),
         ("TAX_RATE", 7, "blb3d.E002"),
         ("QUOTE_APPROVAL_LEVEL_2_FROM", 10000, "blb3d.E003"),
+        ("QUOTE_REMINDER_DAYS", 30, "blb3d.E011"),
         ("GCS_ENABLED", True, "blb3d.E004"),
+        ("STORAGE_BACKEND", "storages.backends.gcloud.GoogleCloudStorage", "blb3d.E009"),
+        ("STORAGE_BACKEND", "storages.backends.s3.S3Storage", "blb3d.E009"),
         ("ALLOWED_FILE_EXTENSIONS", ["3mf"], "blb3d.E005"),
         ("BASE_URL", "erp.example.com", "blb3d.E006"),
         ("SQUARESPACE_WEBHOOK_SECRET", "not hex", "blb3d.E007"),
+        ("SLICER_TIMEOUT_SECONDS", 300, "blb3d.E008"),
     ],
 )
 def test_it_refuses_a_value_that_cannot_be_meant(settings, monkeypatch, name, value, expected):
@@ -41,6 +45,11 @@ def test_it_refuses_a_value_that_cannot_be_meant(settings, monkeypatch, name, va
     else:
         setattr(settings, name, value)
     assert ids(check_values(None)) == [expected]
+
+
+def test_a_backup_with_a_bucket_passes(settings):
+    settings.GCS_ENABLED, settings.GCS_BUCKET_NAME = True, "files-of-the-farm"
+    assert check_values(None) == []
 
 
 def test_it_refuses_a_backend_that_cannot_be_imported(settings):

@@ -1,3 +1,4 @@
+import datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,7 +14,7 @@ def test_every_setting_has_a_default_of_its_own_kind():
     assert values["MACHINE_HOURLY_RATE"] == Decimal("1.50")
     assert values["DEFAULT_MARKUP_PERCENT"] == Decimal("40")
     assert values["JWT_REFRESH_TOKEN_EXPIRE_DAYS"] == 7
-    assert values["ALLOWED_FILE_EXTENSIONS"] == [".3mf", ".stl", ".step"]
+    assert values["ALLOWED_FILE_EXTENSIONS"] == [".3mf", ".stl", ".step", ".stp", ".gcode"]
     assert values["DEBUG"] is False
 
 
@@ -84,3 +85,18 @@ def test_a_secret_may_come_from_a_file(tmp_path, monkeypatch):
     secret.write_text("from-a-file\n", encoding="utf-8")
     monkeypatch.setenv("SQUARESPACE_API_KEY_FILE", str(secret))
     assert read(tmp_path)["SQUARESPACE_API_KEY"] == "from-a-file"
+
+
+def test_days_are_read_as_days():
+    values = read(Path(), {"FARM_WORKING_DAYS": "Sat, mon,mon", "FARM_CLOSED_ON": "2026-12-25, 2027-01-01"})
+    assert values["FARM_WORKING_DAYS"] == [0, 5]
+    assert values["FARM_CLOSED_ON"] == [datetime.date(2026, 12, 25), datetime.date(2027, 1, 1)]
+    assert read(Path(), {})["FARM_WORKING_DAYS"] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("FARM_WORKING_DAYS", ","), ("FARM_WORKING_DAYS", "monday"), ("FARM_CLOSED_ON", "25.12.2026")]
+)
+def test_it_refuses_days_that_are_none(name, value):
+    with pytest.raises(ImproperlyConfigured, match=name):
+        read(Path(), {name: value})

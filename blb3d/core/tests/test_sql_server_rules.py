@@ -121,7 +121,10 @@ def sources() -> list[Path]:
 def test_no_query_uses_what_only_another_database_can() -> None:
     wrong: list[str] = []
     for path in sources():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        text = path.read_text(encoding="utf-8")
+        # Who asks first whether the database can is allowed to.
+        forbidden = FORBIDDEN_KEYWORDS - ({"no_key"} if "features.has_select_for_no_key_update" in text else set())
+        for node in ast.walk(ast.parse(text)):
             if not isinstance(node, ast.Call):
                 continue
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
@@ -131,8 +134,8 @@ def test_no_query_uses_what_only_another_database_can() -> None:
                 wrong.append(f"{where} {name}()")
             if name == "distinct" and node.args:
                 wrong.append(f"{where} distinct(field)")
-            if name in {"bulk_create", "select_for_update"} and keywords & FORBIDDEN_KEYWORDS:
-                wrong.append(f"{where} {name}({keywords & FORBIDDEN_KEYWORDS})")
+            if name in {"bulk_create", "select_for_update"} and keywords & forbidden:
+                wrong.append(f"{where} {name}({keywords & forbidden})")
             wrong += [f"{where} {keyword}" for keyword in keywords if FORBIDDEN_LOOKUPS.search(keyword)]
     assert wrong == []
 
@@ -168,9 +171,10 @@ print(json.dumps(statements))
 
 
 @pytest.mark.skipif(bool(PROBLEM), reason=f"no SQL Server driver: {PROBLEM}")
+@pytest.mark.timeout(300)
 def test_every_migration_compiles_for_sql_server() -> None:
     result = subprocess.run(
-        [sys.executable, "-c", COMPILE], capture_output=True, text=True, timeout=110, check=False, cwd=settings.BASE_DIR
+        [sys.executable, "-c", COMPILE], capture_output=True, text=True, timeout=280, check=False, cwd=settings.BASE_DIR
     )
     assert result.returncode == 0, result.stderr
     statements: list[str] = json.loads(result.stdout.splitlines()[-1])

@@ -24,10 +24,12 @@ class Unsigned(StrEnum):
 class FaultPlan:
     """What shall happen to one job, each at a percentage of it; the default is an untroubled job.
 
-    ``unsigned`` other than obeyed holds until another plan is made, since such a job is never accepted.
+    ``unsigned`` other than obeyed holds until another plan is made, since such a job is never accepted. ``deaf``
+    swallows the command that the plan was made for; ``fail_code`` 0 is a firmware that does not say why.
     ``drop_seconds`` and ``pause_seconds`` are seconds of the real clock; a pause of None waits for a resume.
     """
 
+    deaf: bool = False
     reject: bool = False
     fail_at: int | None = None
     fail_code: int = MACHINE_FAULT
@@ -41,6 +43,7 @@ class FaultPlan:
     silent_at: int | None = None
     garbage_at: int | None = None
     duplicate_frames: bool = False
+    swap_frames: bool = False
     health: tuple[tuple[int, int], ...] = ()
     unsigned: Unsigned = Unsigned.OBEYED
 
@@ -69,6 +72,12 @@ class FaultRates:
     silent: float = 0.0
     garbage: float = 0.0
     duplicate_frames: float = 0.0
+    swap_frames: float = 0.0
+    deaf: float = 0.0
+    #: Of the failures: without a code, so that only the state tells.
+    wordless: float = 0.0
+    #: How long a dropped connection stays away, in seconds: at least, at most.
+    away: tuple[float, float] = (2.0, 2.0)
 
     def draw(self, generator: random.Random) -> FaultPlan:
         """Draw the faults of one job; the same generator state draws the same plan."""
@@ -78,14 +87,18 @@ class FaultRates:
             return percent if hit else None
 
         return FaultPlan(
+            deaf=generator.random() < self.deaf,
             reject=generator.random() < self.reject,
             fail_at=at(self.fail),
+            fail_code=0 if generator.random() < self.wordless else MACHINE_FAULT,
             cancel_at=at(self.cancel),
             power_cut_at=at(self.power_cut),
             pause_at=at(self.pause),
             pause_seconds=generator.uniform(1, 4),
             drop_at=at(self.drop),
+            drop_seconds=generator.uniform(*self.away),
             silent_at=at(self.silent),
             garbage_at=at(self.garbage),
             duplicate_frames=generator.random() < self.duplicate_frames,
+            swap_frames=generator.random() < self.swap_frames,
         )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from integrations.bambu.protocol import EXTERNAL_TRAY
+from integrations.bambu.protocol import EXTERNAL_TRAY, NO_TRAY
 from integrations.bambu.state import KEYED_LISTS, SIGNED_COMMANDS_BIT
 
 NO_TAG = "0" * 16
@@ -45,9 +46,19 @@ class Family(StrEnum):
         return {Family.X1: "X1 Carbon", Family.P1: "P1S", Family.A1: "A1", Family.H2: "H2D"}[self]
 
 
+class Ids(StrEnum):
+    """What a firmware shows of the ids that it was sent (sections 3, 9 and 10)."""
+
+    ECHOED = "echoed"
+    ABSENT = "absent"
+    """All of them "0" or empty: old firmware."""
+    OWN_TASK_ID = "own_task_id"
+    """A short number of its own in ``task_id``, nothing in ``subtask_id``."""
+
+
 @dataclass
 class Reel:
-    """Filament in a tray. Only a reel with a ``tag_uid`` knows how much is left."""
+    """Filament in a tray. Only a reel with a ``tag_uid`` tells how much is left; ``grams_left`` None never ends."""
 
     material: str
     color: str
@@ -56,6 +67,16 @@ class Reel:
     tray_uuid: str = NO_SPOOL
     profile: str = "GFL99"
     weight_grams: float = 1000.0
+    grams_left: float | None = None
+
+    def ends_after(self, grams: float) -> bool:
+        """Tell whether nothing is left once so much was taken."""
+        return self.grams_left is not None and grams >= self.grams_left
+
+    def replaces(self, other: Reel) -> bool:
+        """Tell whether the unit goes on with this reel where the other one ended."""
+        same = (self.material, self.color.upper()) == (other.material, other.color.upper())
+        return same and (self.grams_left is None or self.grams_left > 0)
 
     def fields(self, tray_id: str) -> dict[str, Any]:
         """Return the reel as a tray reports it."""
@@ -115,7 +136,6 @@ def base_fields(family: Family) -> dict[str, Any]:
     }
     if family is Family.H2:
         del fields["msg"]
-        fields["device"] = {"extruder": {"state": 0, "info": [{"id": 0, "snow": 65535}]}}
     return fields
 
 
@@ -144,6 +164,24 @@ def spool_fields(reels: dict[int, Reel], active: int) -> dict[str, Any]:
         },
         "vt_tray": external.fields("254") if external else {"id": "254"},
     }
+
+
+def hot_end_fields(trays: Sequence[int], active: int) -> dict[str, Any]:
+    """Return what an H2 says beside ``tray_now``, which counts within one unit there: the hot end's tray, and the
+    tray of each filament of the file (section 4)."""
+    return {
+        "device": {"extruder": {"state": 0, "info": [{"id": 0, "snow": _address(active)}]}},
+        "mapping": [_address(tray) for tray in trays],
+    }
+
+
+def _address(tray: int) -> int:
+    """Write a global tray number as ``unit << 8 | slot``, 65535 for none."""
+    if tray < 0 or tray == NO_TRAY:
+        return 0xFFFF
+    if tray == EXTERNAL_TRAY:
+        return EXTERNAL_TRAY << 8
+    return tray << 8 if tray >= 128 else tray // 4 << 8 | tray % 4
 
 
 def function_bits(*, signed_only: bool) -> str:

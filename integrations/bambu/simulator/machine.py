@@ -6,23 +6,33 @@ import math
 import random
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 from integrations.bambu.protocol import BUSY, EXTERNAL_TRAY, NO_TRAY, as_text, error_code_text
 from integrations.bambu.simulator.faults import FaultPlan, FaultRates, Unsigned
-from integrations.bambu.simulator.frames import Family, Reel, base_fields, function_bits, spool_fields
+from integrations.bambu.simulator.frames import (
+    Family,
+    Ids,
+    Reel,
+    base_fields,
+    function_bits,
+    hot_end_fields,
+    spool_fields,
+)
 from integrations.bambu.simulator.storage import StoredJob, UnusableJob
 from integrations.bambu.state import GcodeState
 
 CANCELLED = 0x0300400C
+FILAMENT_UNIT_RAN_OUT = 0x07008011
 UNREADABLE_FILE = 0x05004003
 TRAY_IS_EMPTY = 0x07008012
 VERIFY_FAILED = 0x05024007
 VERIFY_FAILED_HEALTH = {"attr": 0x05000500, "code": 0x00010007}
 PAUSED_BY_PERSON = 16
+PAUSED_WITHOUT_FILAMENT = 6
 
 
 class Ending(StrEnum):
@@ -37,7 +47,10 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """The truth about one job that the machine accepted. ``grams`` is what really left each tray."""
+    """The truth about one job that the machine accepted. ``grams`` is what really left each tray.
+
+    ``printed`` tells whether it ever ran, ``told_percent`` how far it was when the printer last could say so.
+    """
 
     serial: str
     submission_id: str
@@ -48,6 +61,19 @@ class Outcome:
     grams: dict[int, float]
     began_at: datetime
     ended_at: datetime
+    printed: bool = True
+    told_percent: int = 0
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A ``project_file`` that came while the machine had a job, and which job that was."""
+
+    serial: str
+    submission_id: str
+    name: str
+    busy_with: str
+    at: datetime
 
 
 @dataclass(frozen=True)
@@ -55,7 +81,8 @@ class Pace:
     """How fast the machine lives. ``time_scale`` simulated seconds pass in one real second.
 
     A job takes its predicted time divided by that, but within ``shortest`` and ``longest``; the other values are real
-    seconds too: how long the old state outlives an acceptance, preparing, and the flash of an error.
+    seconds too: how long the old state outlives an acceptance, preparing, and the flash of an error. ``spread`` is how
+    far a job may stray from its prediction either way, as a part of it.
     """
 
     time_scale: float = 60.0
@@ -64,6 +91,7 @@ class Pace:
     linger: float = 1.0
     prepare: float = 2.0
     flash: float = 2.0
+    spread: float = 0.0
 
     def job_seconds(self, predicted: float) -> float:
         """Return the real seconds that a job takes whose prediction is ``predicted`` seconds."""
@@ -96,6 +124,20 @@ class RunningJob:
     resumes_in: float | None = None
     dying: float | None = None
     percent: int = 0
+    ran: bool = False
+    told_percent: int = 0
+    #: What left each tray before the present ones took over, and at which percentage they did.
+    used: dict[int, float] = field(default_factory=dict)
+    trays_since: int = 0
+
+    def left_trays(self) -> dict[int, float]:
+        """Return the grams that left each tray so far."""
+        used = dict(self.used)
+        share = (self.percent - self.trays_since) / 100
+        for tray, grams in zip(self.trays, self.stored.grams if self.stored else (), strict=False):
+            number = tray if tray >= 0 else EXTERNAL_TRAY
+            used[number] = used.get(number, 0.0) + grams * share
+        return used
 
 
 class Machine:
@@ -111,7 +153,10 @@ class Machine:
         pace: Pace | None = None,
         rates: FaultRates | None = None,
         seed: int | str | None = None,
+        ids: Ids = Ids.ECHOED,
     ) -> None:
+        self.ids = ids
+        self.refusals: list[Refusal] = []
         self.serial, self.family, self.reels, self.pace = serial, family, reels, pace or Pace()
         self.outcomes: list[Outcome] = []
         self.state = GcodeState.IDLE
@@ -120,7 +165,8 @@ class Machine:
         self._rates = rates or FaultRates()
         self._generator = random.Random(seed if seed is not None else serial)  # noqa: S311 - faults, not secrets
         self._plans: deque[FaultPlan] = deque()
-        self._shown: dict[str, Any] = {"subtask_id": "", "subtask_name": "", "gcode_file": "", "total_layer_num": 0}
+        self._shown: dict[str, Any] = dict.fromkeys(("subtask_id", "task_id", "subtask_name", "gcode_file"), "")
+        self._shown["total_layer_num"] = 0
         self._percent = self._layer = self._remaining = 0
         self._stage = family.idle_stage
         self._error = self._reason = 0
@@ -155,6 +201,10 @@ class Machine:
             self._show_error(0, None)
             self._look_at_trays(self.job)
 
+    def load(self, tray: int, reel: Reel) -> None:
+        """Put a reel into a tray, as a person would; a job that waits for it goes on when it is resumed."""
+        self.reels[tray] = reel
+
     def power_cycle(self) -> None:
         """Switch off and on: the job is lost and nothing is remembered but the trays."""
         if self.job:
@@ -170,7 +220,7 @@ class Machine:
         unsigned = self._plans[0].unsigned if self._plans else Unsigned.OBEYED
         if unsigned is Unsigned.IGNORED:
             if command == "project_file":
-                self._shown["subtask_id"] = as_text(fields.get("subtask_id"))
+                self._shown["subtask_id"] = self._shown["task_id"] = as_text(fields.get("subtask_id"))
             return None
         if unsigned is Unsigned.REFUSED:
             self._refused = True
@@ -183,12 +233,17 @@ class Machine:
         acts[command]()
         return {"result": "success", "reason": "success"}
 
-    def _accept(self, fields: dict[str, Any]) -> dict[str, Any]:
+    def _accept(self, fields: dict[str, Any]) -> dict[str, Any] | None:
         if not self.state.takes_a_job or self.job:
+            submission_id, name = (as_text(fields.get(key)) for key in ("subtask_id", "subtask_name"))
+            busy_with = self.job.submission_id if self.job else ""
+            self.refusals.append(Refusal(self.serial, submission_id, name, busy_with, datetime.now(UTC)))
             return {"result": "failed", "reason": "device is busy", "err_code": BUSY}
         name = as_text(fields.get("url")).rsplit("/", 1)[-1]
         plate = _plate_number(fields.get("param"))
         plan = self._plans.popleft() if self._plans else self._rates.draw(self._generator)
+        if plan.deaf:
+            return None
         try:
             stored: StoredJob | None = self._open_job(name, plate)
         except UnusableJob:
@@ -203,14 +258,26 @@ class Machine:
             plan=plan,
             stored=stored,
             began_at=datetime.now(UTC),
-            length=self.pace.job_seconds(stored.predicted_seconds if stored else 0),
+            length=self._length(stored),
         )
+        echoed = self.ids is Ids.ECHOED
         self._shown |= {
-            "subtask_id": self.job.submission_id,
+            "subtask_id": self.job.submission_id if echoed else "",
+            "task_id": self.job.submission_id if echoed else self._own_task_id(),
             "subtask_name": self.job.name,
             "gcode_file": name if self.family.sends_deltas else f"/data/Metadata/plate_{plate}.gcode",
         }
         return {"result": "success", "reason": "success", "subtask_id": self.job.submission_id}
+
+    def _length(self, stored: StoredJob | None) -> float:
+        seconds = self.pace.job_seconds(stored.predicted_seconds if stored else 0)
+        if self.pace.spread:
+            seconds *= self._generator.uniform(1 - self.pace.spread, 1 + self.pace.spread)
+        return seconds
+
+    def _own_task_id(self) -> str:
+        """Return what a firmware that echoes no ids shows in their place."""
+        return "0" if self.ids is Ids.ABSENT else str(self._generator.randint(1000, 9999))
 
     # --- time ------------------------------------------------------------------------------------------------------
 
@@ -249,6 +316,7 @@ class Machine:
             self._end(job, Ending.REJECTED, UNREADABLE_FILE)
             return
         self.state, self._stage = GcodeState.RUNNING, 0
+        job.ran = True
         self._percent = self._layer = 0
         self._remaining = math.ceil(job.stored.predicted_seconds / 60)
         self._shown["total_layer_num"] = job.stored.layers
@@ -283,12 +351,27 @@ class Machine:
             self.press_pause(plan.pause_code, seconds=plan.pause_seconds)
         elif job.percent >= 100:
             self._end(job, Ending.FINISHED, 0)
+        else:
+            self._watch_the_reels(job)
         planned = (
             (plan.drop_at, Happening.DROP),
             (plan.silent_at, Happening.FALL_SILENT),
             (plan.garbage_at, Happening.GARBAGE),
         )
         return [happening for percent, happening in planned if passes(percent)]
+
+    def _watch_the_reels(self, job: RunningJob) -> None:
+        """Switch to another tray with the same filament when a reel ran out, pause where there is none."""
+        used = job.left_trays()
+        empty = {tray for tray, grams in used.items() if tray in self.reels and self.reels[tray].ends_after(grams)}
+        for tray in empty & set(job.trays):
+            before, job.used, job.trays_since = self.reels.pop(tray), used, job.percent
+            backup = next((number for number, reel in sorted(self.reels.items()) if reel.replaces(before)), None)
+            if backup is None:
+                self.press_pause(FILAMENT_UNIT_RAN_OUT)
+                self._stage = PAUSED_WITHOUT_FILAMENT
+                return
+            job.trays = tuple(backup if number == tray else number for number in job.trays)
 
     def _end(self, job: RunningJob, ending: Ending, error: int) -> None:
         """End the job: show what the printer shows, record the truth, and take the filament off the reels."""
@@ -317,17 +400,18 @@ class Machine:
                 grams,
                 job.began_at,
                 datetime.now(UTC),
+                job.ran,
+                job.told_percent,
             )
         )
 
     def _use_filament(self, job: RunningJob) -> dict[int, float]:
-        used: dict[int, float] = {}
-        for tray, grams in zip(job.trays, job.stored.grams if job.stored else (), strict=False):
-            number = tray if tray >= 0 else EXTERNAL_TRAY
-            used[number] = used.get(number, 0.0) + grams * job.percent / 100
+        used = job.left_trays()
         for number, grams in used.items():
             if reel := self.reels.get(number):
                 reel.remain = max(0.0, reel.remain - 100 * grams / reel.weight_grams)
+                if reel.grams_left is not None:
+                    reel.grams_left = max(0.0, reel.grams_left - grams)
         return used
 
     def _show_error(self, code: int, seconds: float | None) -> None:
@@ -340,9 +424,18 @@ class Machine:
         """Tell whether every frame of this job is sent twice."""
         return bool(self.job and self.job.plan.duplicate_frames)
 
+    @property
+    def swaps_frames(self) -> bool:
+        """Tell whether this job's frames of one change come in the wrong order."""
+        return bool(self.job and self.job.plan.swap_frames)
+
+    def note_told(self) -> None:
+        """Note that the present percentage was reported."""
+        if self.job and self.job.ran:
+            self.job.told_percent = self.job.percent
+
     def report(self) -> dict[str, Any]:
         """Return the whole state as a status push of this family says it."""
-        submission_id = self._shown["subtask_id"]
         preparing = self.state is GcodeState.PREPARE
         prepared = min(99, round(100 * (self.job.waited - self.pace.linger) / self.pace.prepare)) if self.job else 100
         active = next((tray for tray in self.job.trays if tray >= 0), EXTERNAL_TRAY) if self.job else NO_TRAY
@@ -357,10 +450,14 @@ class Machine:
             "gcode_file_prepare_percent": str(prepared if preparing else 100 if self.state.is_active else 0),
             "hms": self._health + ([VERIFY_FAILED_HEALTH] if self._refused else []),
             **self._shown,
-            "task_id": submission_id or "0",
-            "project_id": submission_id or "0",
+            "task_id": self._shown["task_id"] or "0",
+            "project_id": self._shown["subtask_id"] or "0",
             **spool_fields(self.reels, active),
         }
+        if self.family is Family.H2:
+            fields |= hot_end_fields(self.job.trays if self.job else (), active)
+            if active < EXTERNAL_TRAY:
+                fields["ams"] = fields["ams"] | {"tray_now": str(active % 4)}
         if self.family.tells_reason:
             signed_only = bool(self._plans) and self._plans[0].unsigned is not Unsigned.OBEYED
             fields |= {"fail_reason": str(self._reason), "fun": function_bits(signed_only=signed_only)}

@@ -1,8 +1,9 @@
 """A simulated printer on the network: the machine, its memory card and its MQTT session; and a farm of several.
 
 The printer is a client of a broker that others run; of a real one it is the broker. Beside the real topics it listens
-to ``simulator/{serial}/plan`` (a ``FaultPlan`` as JSON) and ``simulator/{serial}/press`` (``cancel``, ``pause``,
-``resume``, ``power`` or ``silence``), so that another process can play the person at the machine.
+to ``simulator/{serial}/plan`` (a ``FaultPlan`` as JSON), ``simulator/{serial}/press`` (``cancel``, ``pause``,
+``resume``, ``power`` or ``silence``) and ``simulator/{serial}/load`` (``tray`` and a ``Reel`` as JSON), so that another
+process can play the person at the machine.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,9 +29,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 from integrations.bambu.address import PrinterAddress, Trust
 from integrations.bambu.protocol import USERNAME, report_topic, request_topic
 from integrations.bambu.simulator.faults import FaultPlan, FaultRates
-from integrations.bambu.simulator.frames import Family, Reel, difference, frames_of_a_delta
-from integrations.bambu.simulator.machine import Happening, Machine, Outcome, Pace
-from integrations.bambu.simulator.storage import CardServer, open_job
+from integrations.bambu.simulator.frames import Family, Ids, Reel, difference, frames_of_a_delta
+from integrations.bambu.simulator.machine import Happening, Machine, Outcome, Pace, Refusal
+from integrations.bambu.simulator.storage import CardLoop, CardServer, open_job
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +46,8 @@ class SimulatedPrinter:
 
     ``folder`` is its memory card. It speaks to the broker at ``broker_host``; ``broker_certificate`` (PEM) turns TLS
     on there, ``certificate`` and ``key`` (files) turn TLS on for the card; plain otherwise. ``access_code`` is asked
-    for by the card and given to the broker. Every ``frame_seconds`` it reports.
+    for by the card and given to the broker. Every ``frame_seconds`` it reports. ``card_loop`` is shared by the cards of
+    a farm; ``ids`` is what its firmware shows of the ids of a job.
     """
 
     def __init__(
@@ -68,6 +70,8 @@ class SimulatedPrinter:
         rates: FaultRates | None = None,
         seed: int | str | None = None,
         frame_seconds: float = 0.5,
+        ids: Ids = Ids.ECHOED,
+        card_loop: CardLoop | None = None,
     ) -> None:
         self.serial, self.family, self.folder = serial, family, folder
         self.machine = Machine(
@@ -78,6 +82,7 @@ class SimulatedPrinter:
             pace=pace,
             rates=rates,
             seed=seed,
+            ids=ids,
         )
         self.card = CardServer(
             folder,
@@ -87,6 +92,7 @@ class SimulatedPrinter:
             certificate=certificate,
             key=key,
             clear_data_only=clear_data_only,
+            loop=card_loop,
         )
         self._broker = PrinterAddress(
             serial,
@@ -97,30 +103,44 @@ class SimulatedPrinter:
             trust=Trust.PINNED if broker_certificate else Trust.OFF,
             certificate=broker_certificate,
         )
-        self._frame_seconds = frame_seconds
+        self.frame_seconds = frame_seconds
         self._client = self._new_client()
         self._lock = threading.RLock()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._live, name=f"printer-{serial}", daemon=True)
+        self._thread: threading.Thread | None = None
         self._sent: dict[str, Any] = {}
         self._sequence = 0
         self._silent = False
         self._away_until = 0.0
         self._beat_at = 0.0
         self._recorded = 0
+        self._refusals_recorded = 0
+        self._is_back = True
+        self._lived_until = 0.0
 
     def start(self) -> Self:
         """Switch the printer on; it connects to its broker as soon as there is one."""
-        self.card.start()
-        self._client.connect_async(self._broker.host, self._broker.mqtt_port, keepalive=30)
-        self._client.loop_start()
+        self.switch_on()
+        self._thread = threading.Thread(target=self._live, name=f"printer-{self.serial}", daemon=True)
         self._thread.start()
         return self
 
     def stop(self) -> None:
         """Switch the printer off without a farewell to its job."""
         self._stopping.set()
-        self._thread.join(5)
+        if self._thread:
+            self._thread.join(5)
+        self.switch_off()
+
+    def switch_on(self) -> None:
+        """Serve the card and connect; whoever calls this lets time pass with ``live``."""
+        self.card.start()
+        self._client.connect_async(self._broker.host, self._broker.mqtt_port, keepalive=30)
+        self._client.loop_start()
+        self._lived_until = time.monotonic()
+
+    def switch_off(self) -> None:
+        """Leave the broker and close the card."""
         self._client.disconnect()
         self._client.loop_stop()
         self.card.stop()
@@ -164,12 +184,15 @@ class SimulatedPrinter:
     # --- living ----------------------------------------------------------------------------------------------------
 
     def _live(self) -> None:
-        before = time.monotonic()
-        while not self._stopping.wait(self._frame_seconds):
-            now = time.monotonic()
-            with self._lock:
-                self._step(now, now - before)
-            before = now
+        while not self._stopping.wait(self.frame_seconds):
+            self.live()
+
+    def live(self) -> None:
+        """Let the time pass that has passed since the last call, and report."""
+        now = time.monotonic()
+        with self._lock:
+            passed, self._lived_until = now - self._lived_until, now
+            self._step(now, passed)
 
     def _step(self, now: float, passed: float) -> None:
         for happening in self.machine.advance(passed):
@@ -197,6 +220,11 @@ class SimulatedPrinter:
         """Say what there is to say: everything or what changed, and now and then a sign of life."""
         if self._silent or self._away_until or not self._client.is_connected():
             return
+        if self._is_back:
+            # Whatever was on its way when the session broke is lost: the picture is told anew.
+            self._is_back = False
+            self._send_full()
+            return
         state = self.machine.report()
         if not self.family.sends_deltas:
             if state != self._sent or now - self._beat_at >= FULL_FRAME_SECONDS:
@@ -209,7 +237,8 @@ class SimulatedPrinter:
             change = {"wifi_signal": state["wifi_signal"]}
         if change:
             self._beat_at = now
-            for frame in frames_of_a_delta(change):
+            frames = frames_of_a_delta(change)
+            for frame in reversed(frames) if self.machine.swaps_frames else frames:
                 self._send_status(frame)
 
     def _send_full(self) -> None:
@@ -218,6 +247,7 @@ class SimulatedPrinter:
 
     def _send_status(self, fields: dict[str, Any]) -> None:
         self._send("print", {**fields, "command": "push_status"})
+        self.machine.note_told()
         if self.machine.duplicates_frames:
             self._send("print", {**fields, "command": "push_status"})
 
@@ -229,13 +259,17 @@ class SimulatedPrinter:
         self._client.publish(report_topic(self.serial), payload, qos=0)
 
     def _record(self) -> None:
-        fresh = self.machine.outcomes[self._recorded :]
-        if not fresh:
-            return
-        self._recorded += len(fresh)
-        with (self.folder / "outcomes.jsonl").open("a", encoding="utf-8") as file:
-            for outcome in fresh:
-                file.write(json.dumps(asdict(outcome), default=str) + "\n")
+        """Append the truth to the card, where it outlives this process."""
+        ended, refused = self.machine.outcomes[self._recorded :], self.machine.refusals[self._refusals_recorded :]
+        self._recorded += len(ended)
+        self._refusals_recorded += len(refused)
+        self._append("outcomes.jsonl", ended)
+        self._append("refusals.jsonl", refused)
+
+    def _append(self, name: str, rows: Sequence[Outcome | Refusal]) -> None:
+        if rows:
+            with (self.folder / name).open("a", encoding="utf-8") as file:
+                file.writelines(json.dumps(asdict(row), default=str) + "\n" for row in rows)
 
     # --- listening -------------------------------------------------------------------------------------------------
 
@@ -254,6 +288,7 @@ class SimulatedPrinter:
     def _connected(self, client: mqtt.Client, userdata: Any, flags: Any, reason_code: Any, properties: Any) -> None:
         if not reason_code.is_failure:
             client.subscribe([(request_topic(self.serial), 1), (f"simulator/{self.serial}/+", 1)])
+            self._is_back = True
 
     def _message(self, client: mqtt.Client, userdata: Any, message: mqtt.MQTTMessage) -> None:
         try:
@@ -269,6 +304,9 @@ class SimulatedPrinter:
         document = json.loads(payload)
         if topic == f"simulator/{self.serial}/plan":
             self.machine.plan(FaultPlan.read(document))
+            return
+        if topic == f"simulator/{self.serial}/load":
+            self.machine.load(int(document.pop("tray")), Reel(**document))
             return
         for kind, fields in document.items():
             self._answer(kind, str(fields.get("command")), fields)
@@ -288,21 +326,53 @@ class SimulatedPrinter:
 
 
 class SimulatedFarm:
-    """Several printers, switched on and off together."""
+    """Several printers, switched on and off together and living in one thread.
 
-    def __init__(self, printers: Iterable[SimulatedPrinter]) -> None:
+    ``card_loop`` is the loop that their cards share, started and stopped with them.
+    """
+
+    def __init__(self, printers: Iterable[SimulatedPrinter], *, card_loop: CardLoop | None = None) -> None:
         self.printers = {printer.serial: printer for printer in printers}
+        self._card_loop = card_loop
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._live, name="simulated-farm", daemon=True)
 
     def start(self) -> Self:
         """Switch all of them on."""
+        if self._card_loop:
+            self._card_loop.start()
         for printer in self.printers.values():
-            printer.start()
+            printer.switch_on()
+        self._thread.start()
         return self
 
     def stop(self) -> None:
         """Switch all of them off."""
+        self._stopping.set()
+        if self._thread.ident:
+            self._thread.join(5)
         for printer in self.printers.values():
-            printer.stop()
+            printer.switch_off()
+        if self._card_loop:
+            self._card_loop.stop()
+
+    def _live(self) -> None:
+        """Let each printer live in its turn, evenly spread, so that they do not all report at once."""
+        printers = list(self.printers.values())
+        if not printers:
+            return
+        wait = min(printer.frame_seconds for printer in printers) / len(printers)
+        due = time.monotonic()
+        while True:
+            for printer in printers:
+                due = max(due + wait, time.monotonic() - 1)
+                if self._stopping.wait(max(0.0, due - time.monotonic())):
+                    return
+                try:
+                    printer.live()
+                except Exception:
+                    # One machine's trouble is not the others'.
+                    logger.exception("simulated printer %s", printer.serial)
 
     def __enter__(self) -> Self:
         return self.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from pyftpdlib.servers import FTPServer
 from integrations.bambu.protocol import USERNAME
 from integrations.slicers.errors import UnusablePackage
 from integrations.slicers.package import read_sliced_package
+from quotes.modelfiles.analysis import SlicedFilament
 from quotes.modelfiles.package import Package
 
 LAYERS = re.compile(rb"^; total layer number: (\d{1,6})\s*$", re.MULTILINE)
@@ -31,7 +33,7 @@ class UnusableJob(Exception):
 
 @dataclass(frozen=True)
 class StoredJob:
-    """One plate of a file on the card: predicted seconds, layers, and grams for each filament."""
+    """One plate of a file on the card: predicted seconds, layers, and grams by the file's filament numbers from 0."""
 
     predicted_seconds: float
     layers: int
@@ -55,12 +57,50 @@ def open_job(folder: Path, file_name: str, plate: int) -> StoredJob:
     return StoredJob(
         predicted_seconds=float(sliced.prediction_seconds),
         layers=max(1, int(found[1])) if found else 1,
-        grams=tuple(float(filament.used_g) for filament in sliced.filaments),
+        grams=_by_number(sliced.filaments),
     )
 
 
+def _by_number(filaments: Sequence[SlicedFilament]) -> tuple[float, ...]:
+    grams = [0.0] * max([1, *(filament.id for filament in filaments)])
+    for filament in filaments:
+        grams[max(filament.id - 1, 0)] += float(filament.used_g)
+    return tuple(grams)
+
+
+class CardLoop:
+    """The thread that serves memory cards: one for each card that stands alone, one for all cards of a farm."""
+
+    def __init__(self, name: str) -> None:
+        self.io = IOLoop()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        logging.getLogger("pyftpdlib").setLevel(logging.ERROR)
+
+    def start(self) -> None:
+        """Serve until ``stop``."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close every port and every session."""
+        self._stopping.set()
+        if self._thread.ident:
+            self._thread.join(5)
+        else:
+            self.io.close()
+
+    def _serve(self) -> None:
+        while not self._stopping.is_set():
+            self.io.loop(POLL_SECONDS, blocking=False)
+        self.io.close()
+
+
 class CardServer:
-    """The FTP server of one printer, in a thread; with a certificate it speaks TLS from the first byte, else none."""
+    """The FTP server of one printer; with a certificate it speaks TLS from the first byte, else none.
+
+    ``loop`` is shared with other cards and started and stopped by whoever made it; without one it has a thread of its
+    own.
+    """
 
     def __init__(
         self,
@@ -72,31 +112,27 @@ class CardServer:
         certificate: Path | None = None,
         key: Path | None = None,
         clear_data_only: bool = False,
+        loop: CardLoop | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         authorizer = DummyAuthorizer() if access_code else _OpenCard()
         authorizer.add_user(USERNAME, access_code or NO_ACCESS_CODE, str(folder), perm="elrdfmw")
         handler = _handler(authorizer, certificate, key, clear_data_only)
-        self._loop = IOLoop()
-        self._server = FTPServer((host, port), handler, ioloop=self._loop)
+        self._own_loop = None if loop else CardLoop(f"card-{port}")
+        shared = loop or self._own_loop
+        assert shared is not None
+        self._server = FTPServer((host, port), handler, ioloop=shared.io)
         self.port = int(self._server.address[1])
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._serve, name=f"card-{self.port}", daemon=True)
-        logging.getLogger("pyftpdlib").setLevel(logging.ERROR)
 
     def start(self) -> None:
         """Serve until ``stop``."""
-        self._thread.start()
+        if self._own_loop:
+            self._own_loop.start()
 
     def stop(self) -> None:
         """Close the port and every session."""
-        self._stopping.set()
-        self._thread.join(5)
-
-    def _serve(self) -> None:
-        while not self._stopping.is_set():
-            self._loop.loop(POLL_SECONDS, blocking=False)
-        self._server.close_all()
+        if self._own_loop:
+            self._own_loop.stop()
 
 
 class _OpenCard(DummyAuthorizer):

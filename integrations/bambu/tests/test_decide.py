@@ -285,6 +285,26 @@ def test_a_job_that_never_begins_is_given_up_after_the_hold(echo):
     assert [(d.kind, d.at, d.inferred) for d in decisions] == [(Kind.NOT_STARTED, after(90), False)]
 
 
+@pytest.mark.parametrize("number", ["5", ""])
+def test_a_state_far_ahead_of_whose_it_is_takes_no_printer_from_our_job(number):
+    """Else the job is sent again although it prints: a soak found that, on a machine that was out of breath."""
+    before = shows("FINISH", job=number, name="other", percent=100)
+    mine = shows("PREPARE", job=number and "77")
+    frames = (
+        (1, replace(before, gcode_state=GcodeState.PREPARE)),
+        (9, mine),
+        (15, replace(mine, gcode_state=GcodeState.RUNNING)),
+        (25, replace(mine, gcode_state=GcodeState.FINISH)),
+    )
+    assert kinds(play(watching(before), *frames)) == [Kind.STARTED, Kind.FINISHED]
+
+
+def test_a_printer_that_runs_under_the_name_of_the_job_before_is_asked_about_after_the_hold():
+    before = shows("FINISH", job="5", name="other", percent=100)
+    decisions = play(watching(before), (1, replace(before, gcode_state=GcodeState.RUNNING)), until=91)
+    assert [(d.kind, d.at) for d in decisions] == [(Kind.UNSEEN_END, after(90))]
+
+
 def test_the_hold_tells_the_error_that_kept_the_job_from_starting():
     decisions = play(watching(), (1, replace(IDLE, print_error=0x05004004)), until=91)
     assert [(d.kind, d.cause) for d in decisions] == [(Kind.NOT_STARTED, Cause("0500_4004", "print_error"))]
@@ -536,3 +556,36 @@ def test_the_debounce_and_hold_are_the_callers_choice():
     watch.observe(IDLE, NOON)
     watch.expect(ours())
     assert kinds(watch.tick(after(3))) == [Kind.NOT_STARTED]
+
+
+# --- what a soak taught ------------------------------------------------------------------------------------------
+
+
+def test_progress_that_is_told_with_the_pause_counts():
+    paused = shows("PAUSE", percent=69, layer=50, print_error=RUNOUT)
+    watch = watching()
+    decisions = play(watch, PREPARE, RUNNING, (20, shows("RUNNING", percent=63, layer=48)), (25, paused))
+    assert kinds(decisions, progress=True)[-2:] == [Kind.PAUSED, Kind.PROGRESS]
+    assert (watch.job.max_percent, watch.job.max_layer) == (69, 50)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, Kind.UNSEEN_END),
+        ({"print_error": BROKEN}, Kind.FAILED),
+        ({"fail_reason": BROKEN}, Kind.FAILED),
+        ({"fail_reason": CANCEL}, Kind.CANCELLED),
+    ],
+)
+def test_a_failure_in_a_gap_is_believed_with_its_code_only(fields, expected):
+    """Without one a person's cancel looks the same on small printers, and its code shows for two seconds."""
+    watch = watching()
+    play(watch, PREPARE, RUNNING, HALFWAY)
+    watch.link_lost()
+    found = [*watch.observe(shows("FAILED", percent=0, **fields), after(60)), *watch.tick(after(63))]
+    assert [(d.kind, d.inferred) for d in found] == [(expected, True)]
+
+
+def test_a_failure_that_was_watched_needs_no_code():
+    assert kinds(play(watching(), PREPARE, RUNNING, HALFWAY, (30, shows("FAILED")))) == [Kind.STARTED, Kind.FAILED]

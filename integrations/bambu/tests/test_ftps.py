@@ -1,5 +1,6 @@
 import hashlib
 import io
+import ssl
 
 import pytest
 
@@ -9,6 +10,7 @@ from integrations.bambu.errors import UploadFailed, UploadRefused
 from integrations.bambu.ftps import DataChannel, upload
 from integrations.bambu.simulator import printer_certificate
 from integrations.bambu.simulator.storage import CardServer
+from integrations.bambu.tests.peers import QuirkyCard
 
 CONTENT = bytes(range(256)) * 4000
 
@@ -97,9 +99,32 @@ def test_a_stranger_at_the_address_is_refused(card, address, tmp_path):
         upload(address(card(), certificate=other), io.BytesIO(b"abc"), file_name="a.3mf")
 
 
+def test_a_stranger_at_the_data_channel_does_not_get_the_file_in_the_clear(card, address, monkeypatch, tmp_path):
+    real = ssl.SSLContext.wrap_socket
+
+    def wrap(self, sock, *args, **kwargs):
+        if kwargs.get("session") is not None:
+            stranger = ssl.SSLCertVerificationError("another certificate")
+            stranger.verify_message = "another certificate"
+            raise stranger
+        return real(self, sock, *args, **kwargs)
+
+    monkeypatch.setattr(ssl.SSLContext, "wrap_socket", wrap)
+    with pytest.raises(UploadRefused):
+        upload(address(card()), io.BytesIO(b"abc"), file_name="a.3mf")
+    assert b"".join(file.read_bytes() for file in (tmp_path / "card").iterdir()) == b""
+
+
 def test_another_printer_of_the_same_authority_is_refused(card, address):
     with pytest.raises(UploadRefused):
         upload(address(card(), serial="SERIAL2", trust=Trust.AUTHORITY), io.BytesIO(b"abc"), file_name="a.3mf")
+
+
+def test_where_a_name_is_asked_for_the_certificate_must_be_made_out_to_it(card, address):
+    server = card()
+    with pytest.raises(UploadRefused):
+        upload(address(server, name="broker.example"), io.BytesIO(b"abc"), file_name="a.3mf")
+    assert upload(address(server, serial="SERIAL2", name="SERIAL1"), io.BytesIO(b"abc"), file_name="a.3mf").size == 3
 
 
 def test_a_pinned_certificate_may_carry_any_name(card, address):
@@ -123,3 +148,37 @@ def test_a_transfer_that_takes_too_long_is_given_up(card, address):
     with pytest.raises(UploadFailed, match="could not be transferred") as failure:
         upload(address(card()), io.BytesIO(CONTENT), file_name="a.3mf", clock=lambda: next(times))
     assert failure.value.details["reason"] == "the transfer took too long"
+
+
+# --- cards with ways of their own ------------------------------------------------------------------------------------
+
+
+def quirky(card):
+    return PrinterAddress("SERIAL1", "127.0.0.1", access_code="1", ftps_port=card.port, trust=Trust.OFF)
+
+
+@pytest.mark.parametrize("answer", ["226 done", "426 Connection closed; transfer aborted", "451 Local error"])
+def test_an_interruption_at_the_very_end_is_judged_by_the_size(answer):
+    with QuirkyCard((answer, None)) as card:
+        result = upload(quirky(card), io.BytesIO(CONTENT), file_name="a.3mf")
+        assert (result.size, card.files["a.3mf"]) == (len(CONTENT), CONTENT)
+
+
+@pytest.mark.parametrize("answer", ["226 done", "426 aborted"])
+def test_a_file_that_arrived_in_part_is_a_failure_whatever_the_card_says(answer):
+    with QuirkyCard((answer, 1000)) as card, pytest.raises(UploadFailed) as failure:
+        upload(quirky(card), io.BytesIO(CONTENT), file_name="a.3mf")
+    assert failure.value.details["reason"] == f"1000 of {len(CONTENT)} bytes arrived"
+
+
+def test_after_a_transfer_that_broke_the_whole_file_is_sent_again():
+    with QuirkyCard(("", 1000), ("226 done", None)) as card:
+        with pytest.raises(UploadFailed):
+            upload(quirky(card), io.BytesIO(CONTENT), file_name="a.3mf")
+        upload(quirky(card), io.BytesIO(CONTENT), file_name="a.3mf")
+        assert (card.transfers, card.files["a.3mf"]) == (2, CONTENT)
+
+
+def test_a_full_card_is_refused_for_good():
+    with QuirkyCard(("552 Storage full", 10)) as card, pytest.raises(UploadRefused, match="refused the file"):
+        upload(quirky(card), io.BytesIO(CONTENT), file_name="a.3mf")

@@ -5,6 +5,8 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from paho.mqtt.client import MQTTv311
+from paho.mqtt.publish import single
 
 from integrations.bambu.connection import Link, PrinterConnection
 from integrations.bambu.decide import ENDINGS, ExpectedJob, Kind, PrinterWatch, Timing
@@ -15,6 +17,7 @@ from integrations.bambu.simulator import (
     Family,
     FaultPlan,
     FaultRates,
+    Ids,
     Pace,
     Reel,
     SimulatedFarm,
@@ -488,10 +491,15 @@ def test_another_process_can_play_the_person_at_the_machine(desks, wait_for):
     (desk,) = desks(Family.X1)
     desk.print()
     wait_for(lambda: desk.state.gcode_state is GcodeState.RUNNING)
-    client = desk.connection._client
-    client.publish(f"simulator/{desk.printer.serial}/press", "dance", qos=1).wait_for_publish(5)
-    client.publish(f"simulator/{desk.printer.serial}/plan", '{"fail_at": 10}', qos=1).wait_for_publish(5)
-    client.publish(f"simulator/{desk.printer.serial}/press", "cancel", qos=1).wait_for_publish(5)
+    broker = desk.connection.address
+
+    def play(act, payload):
+        topic = f"simulator/{desk.printer.serial}/{act}"
+        single(topic, payload, qos=1, hostname=broker.host, port=broker.mqtt_port, protocol=MQTTv311)
+
+    play("press", "dance")
+    play("plan", '{"fail_at": 10}')
+    play("press", "cancel")
     wait_for(desk.ended)
     assert desk.kinds() == [Kind.STARTED, Kind.CANCELLED]
     desk.print()
@@ -507,3 +515,113 @@ def test_drawn_faults_end_as_the_machine_says(desks, wait_for, seed):
     for desk in farm:
         wait_for(desk.ended)
         assert desk.decisions[-1].kind.value == desk.printer.outcomes[0].ending.value
+
+
+# --- quirks that a soak needs -----------------------------------------------------------------------------------
+
+
+def test_a_deaf_machine_does_nothing_and_takes_the_next_start():
+    target = machine(plan=FaultPlan(deaf=True))
+    assert send(target) is None
+    run(target, 20)
+    assert (shown(target).gcode_state, target.outcomes) == (GcodeState.IDLE, [])
+    assert send(target, 8)["result"] == "success"
+
+
+def test_what_a_busy_machine_refused_is_kept():
+    target = machine()
+    send(target)
+    send(target, 8)
+    assert [(row.submission_id, row.name, row.busy_with) for row in target.refusals] == [("8", "a", "7")]
+
+
+def test_a_failure_may_come_without_a_word():
+    target = machine(Family.P1, plan=FaultPlan(fail_at=40, fail_code=0))
+    send(target)
+    run(target, 20)
+    assert (shown(target).gcode_state, shown(target).print_error) == (GcodeState.FAILED, 0)
+    assert [(o.ending, o.error) for o in target.outcomes] == [(Ending.FAILED, "")]
+
+
+def test_a_rejected_job_never_printed():
+    target = machine(plan=FaultPlan(reject=True))
+    send(target)
+    run(target, 20)
+    assert [(o.ending, o.printed) for o in target.outcomes] == [(Ending.REJECTED, False)]
+
+
+@pytest.mark.parametrize(
+    ("ids", "subtask_id", "task_id"),
+    [(Ids.ECHOED, "7", "7"), (Ids.ABSENT, "", "0"), (Ids.OWN_TASK_ID, "", "own")],
+)
+def test_firmware_shows_ids_in_its_own_way(ids, subtask_id, task_id):
+    target = machine(Family.P1, ids=ids)
+    send(target)
+    run(target, 5)
+    report = target.report()
+    assert (report["subtask_id"], report["subtask_name"]) == (subtask_id, "a")
+    assert report["task_id"] not in ("", "0", "7") if task_id == "own" else report["task_id"] == task_id
+
+
+def test_a_reel_that_runs_out_is_replaced_by_one_of_the_same_filament():
+    reels = {0: Reel("PLA", "FF0000", grams_left=4.0), 2: Reel("PLA", "00FF00"), 3: Reel("PLA", "FF0000")}
+    target = machine(reels=reels)
+    send(target)
+    run(target, 20)
+    (outcome,) = target.outcomes
+    assert (outcome.ending, sorted(outcome.grams)) == (Ending.FINISHED, [0, 3])
+    assert sum(outcome.grams.values()) == pytest.approx(10.0)
+    assert outcome.grams[0] == pytest.approx(4.0, abs=0.2)
+    assert 0 not in target.reels
+
+
+def test_a_reel_that_runs_out_alone_pauses_the_job_until_another_is_loaded():
+    target = machine(reels={0: Reel("PLA", "FF0000", grams_left=4.0), 1: Reel("PETG", "FF0000")})
+    send(target)
+    run(target, 20)
+    assert (shown(target).gcode_state, shown(target).print_error, shown(target).stage) == (
+        GcodeState.PAUSE,
+        0x07008011,
+        6,
+    )
+    target.load(0, Reel("PLA", "FF0000"))
+    target.press_resume()
+    run(target, 20)
+    (outcome,) = target.outcomes
+    assert (outcome.ending, outcome.percent) == (Ending.FINISHED, 100)
+    assert outcome.grams == {0: pytest.approx(10.0)}
+
+
+def test_an_h2_counts_trays_within_the_unit_and_says_the_rest_elsewhere():
+    target = machine(Family.H2, reels={5: Reel("PLA", "FF0000")})
+    send(target, trays=(-1, 5))
+    run(target, 5)
+    report = target.report()
+    assert (report["ams"]["tray_now"], report["mapping"]) == ("1", [65535, 257])
+    assert shown(target).active_tray == 5
+    run(target, 20)
+    assert (target.report()["mapping"], shown(target).active_tray) == ([], None)
+
+
+def test_jobs_stray_from_their_prediction_as_the_pace_says():
+    def length(number):
+        target = machine(seed=number)
+        target.pace = Pace(time_scale=60, shortest=5, longest=120, spread=0.2)
+        send(target)
+        return target.job.length
+
+    lengths = [length(number) for number in range(50)]
+    assert all(8 <= seconds <= 12 for seconds in lengths)
+    assert len(set(lengths)) > 40
+
+
+def test_a_printer_that_comes_back_tells_its_whole_state(desks, wait_for):
+    (desk,) = desks(Family.P1)
+    seen = []
+    receive = desk.connection._on_frame
+    desk.connection._on_frame = lambda serial, payload: (seen.append(json.loads(payload)), receive(serial, payload))
+    desk.printer.plan(FaultPlan(drop_at=40, drop_seconds=0.3))
+    desk.print()
+    wait_for(desk.ended)
+    full = [frame for frame in seen if len(frame.get("print", {})) > 40]
+    assert full, "the connection of the listener never broke, so nobody asked for it"

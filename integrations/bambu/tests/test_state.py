@@ -131,6 +131,20 @@ def test_the_view_reads_numbers_from_text_and_bounds_them():
     )
 
 
+@pytest.mark.parametrize("place", [{}, {"ams": {}}])
+def test_a_printer_that_says_ever_new_things_does_not_take_all_memory(place):
+    mirror = PrinterMirror()
+    mirror.receive(json.dumps({"print": {"command": "push_status", "gcode_state": "RUNNING"}}).encode())
+    assert mirror.state is not None
+    for number in range(60):
+        news = {f"k{number}_{i}": "x" * 1000 for i in range(500)}
+        fields = {"ams": news} if place else news
+        mirror.receive(json.dumps({"print": {"command": "push_status", **fields}}).encode())
+    assert mirror.forgotten
+    assert len(json.dumps(mirror.merged)) < 10_000_000
+    assert mirror.state.gcode_state is GcodeState.RUNNING
+
+
 def test_an_unknown_or_empty_state_is_unknown():
     assert GcodeState.read("") is GcodeState.read("DANCING") is GcodeState.read(None) is GcodeState.UNKNOWN
 

@@ -17,7 +17,7 @@ POLL_SECONDS = 0.2
 
 
 class Command(BaseCommand):
-    """Play every active printer of the database: on the broker of MQTT_HOST, with memory cards of their own."""
+    """Play every printer of the database: on the broker of MQTT_HOST, with memory cards of their own."""
 
     help = "Simulate the printers of the database; in DEMO and DEBUG only."
 
@@ -27,6 +27,8 @@ class Command(BaseCommand):
         parser.add_argument("--time-scale", type=float, default=60.0, help="they print this much faster")
         parser.add_argument("--folder", type=Path, default=settings.VAR_DIR / "printers", help="their memory cards")
         parser.add_argument("--faults", default=None, metavar="SEED", help="let things go wrong, drawn from this seed")
+        parser.add_argument("--soak", type=float, metavar="SHARE", help="soak: this share of jobs fails, all is quick")
+        parser.add_argument("--longest", type=float, default=30.0, help="in a soak: seconds that a job takes at most")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print until stopped."""
@@ -41,6 +43,8 @@ class Command(BaseCommand):
             time_scale=options["time_scale"],
             first_port=options["ftps_port"],
             faults=options["faults"],
+            soak=options["soak"],
+            longest=options["longest"],
         )
         with farm:
             self.stdout.write(f"{len(farm.printers)} printers are on.")

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from integrations.slicers.errors import UnusablePackage
-from integrations.slicers.package import PRINTER_MODEL_IDS, printer_model_id, read_sliced_package
+from integrations.slicers.package import read_sliced_package
 from quotes.modelfiles.tests.packages import cube_package, model, package, slice_info, zipped
 
 GCODE = b"; HEADER\nG1 X1 Y1 E1\n"
@@ -33,7 +33,7 @@ def reason_of(data: bytes, *, printer_model: str = "") -> str:
 def test_a_sliced_package_is_read():
     data = sliced()
     found = read_sliced_package(data, printer_model="P1S")
-    assert (str(found.minutes), [str(grams) for *_, grams in found.grams]) == ("17.0", ["4.12"])
+    assert (str(found.minutes), [str(row.grams) for row in found.filaments]) == ("17.0", ["4.12"])
     assert found.plate(1).gcode_path == "Metadata/plate_1.gcode"
     assert found.sha256 == hashlib.sha256(data).hexdigest()
     assert (found.is_simulated, found.thumbnail_png) == (False, b"")
@@ -76,9 +76,3 @@ def test_it_refuses_a_plate_that_does_not_exist():
 @pytest.mark.parametrize("data", [b"", b"G1 X1", zipped({"a.txt": "x"}), sliced()[:200]])
 def test_it_refuses_what_is_no_package(data: bytes):
     assert reason_of(data)
-
-
-def test_printer_models_are_known_by_their_short_and_full_names():
-    assert printer_model_id("Bambu Lab X1 Carbon") == printer_model_id("x1c") == PRINTER_MODEL_IDS["X1C"]
-    assert printer_model_id("A1 mini") == "N1"
-    assert printer_model_id("") == ""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from quotes.estimators.corpus import solids
 from quotes.modelfiles import ModelAnalysis, read_model
 from quotes.modelfiles.make import box
 from quotes.modelfiles.make import write_3mf as packed
@@ -27,3 +30,12 @@ def sliced_without_mesh() -> ModelAnalysis:
     """A sliced package as printers get it: numbers, but nothing on the build list."""
     others: dict[str, str | bytes] = {"Metadata/slice_info.config": slice_info()}
     return read_model(package(model("", ""), others=others), file_name="a.gcode.3mf", thumbnail=False)
+
+
+def legged_table() -> ModelAnalysis:
+    """A table top of 40 x 40 x 4 mm on one leg of 8 x 8 x 20 mm."""
+    solid = solids.block(8, 8, 20.5) + solids.block(40, 40, 4, (0, 0, 20))
+    mesh = solid.to_mesh()
+    vertices = np.asarray(mesh.vert_properties[:, :3], dtype=np.float64)
+    faces = np.asarray(mesh.tri_verts, dtype=np.int64)
+    return read_model(packed([("Table", vertices, faces)]), file_name="a.3mf", thumbnail=False)

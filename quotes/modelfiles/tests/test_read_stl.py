@@ -46,6 +46,20 @@ def test_a_size_that_hints_at_another_unit_asks_for_a_person(size: float):
     assert "another unit" in analysis.needs_person
 
 
+def test_a_part_that_is_usual_in_inches_is_not_priced_before_somebody_chose_the_unit():
+    data = binary(corners(2.0))
+    unsaid = read_model(data, file_name="cube.stl", thumbnail=False)
+    assert unsaid.needs_person == (
+        "The part would be 2 mm long: the file is probably in another unit than millimeters."
+        " In inches it would be 50.8 mm; please choose the unit."
+    )
+    inches = read_model(data, file_name="cube.stl", thumbnail=False, unit="inch")
+    assert (inches.unit, inches.needs_person, inches.warnings) == ("inch", "", ())
+    assert inches.total_volume_mm3 == Decimal("131096.512")
+    millimetres = read_model(data, file_name="cube.stl", thumbnail=False, unit="mm")
+    assert (millimetres.total_volume_mm3, millimetres.needs_person) == (Decimal(8), "")
+
+
 def test_a_part_drawn_in_metres_is_refused_with_the_unit_as_the_likely_cause():
     with pytest.raises(UnusableFile) as refusal:
         read_model(binary(corners(0.02)), file_name="cube.stl")

@@ -163,11 +163,6 @@ def test_it_refuses_absurd_slice_numbers(prediction: str):
     assert kind_of(package(CUBE, others=others)) == "FILE_DAMAGED"
 
 
-@pytest.mark.parametrize("name", ["part.step", "part.STP"])
-def test_a_step_file_is_sent_to_an_engineer(name: str):
-    assert kind_of(b"\r\nISO-10303-21;\nHEADER;\n", name=name) == "FILE_NEEDS_PERSON"
-
-
 def test_it_refuses_an_encrypted_package():
     data = bytearray(package(CUBE))
     at = data.index(b"PK\x01\x02")

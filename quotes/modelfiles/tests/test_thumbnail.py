@@ -7,6 +7,7 @@ from PIL import Image
 
 from quotes.modelfiles import read_model
 from quotes.modelfiles.make import BRACKET, box, write_3mf
+from quotes.modelfiles.make_project import demo_two_colour_3mf
 
 
 def picture_of(data: bytes) -> Image.Image:
@@ -32,3 +33,11 @@ def test_the_three_visible_sides_of_a_cube_have_three_shades():
     shades, counts = np.unique(blue, axis=0, return_counts=True)
     assert (counts > 1500).sum() == 3
     assert len(shades) > 3  # smoothed edges
+
+
+def test_a_project_is_pictured_in_the_colours_of_its_filaments():
+    pixels = np.asarray(picture_of(demo_two_colour_3mf()).convert("RGB")).astype(int)
+    green = (pixels[..., 1] - pixels[..., 0] > 60) & (pixels[..., 1] - pixels[..., 2] > 40)
+    blue = (pixels[..., 2] - pixels[..., 0] > 25) & (pixels[..., 2] > pixels[..., 1])
+    assert 0.02 < green.mean() < 0.2
+    assert not blue.any()  # the colour of a part whose filament has none

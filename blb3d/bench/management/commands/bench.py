@@ -6,6 +6,7 @@ import json
 import platform
 import sys
 from argparse import ArgumentParser
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
-from blb3d.bench import intake, lists, requirements
+from blb3d.bench import intake, lists, quoting, requirements, schedule, telemetry
 from blb3d.bench.measure import Report
 
 BENCHES = {
@@ -22,6 +23,9 @@ BENCHES = {
     "requirements": requirements.run,
     "lists": lists.run,
     "flow": intake.run_flow,
+    "quoting": quoting.run,
+    "schedule": schedule.run,
+    "telemetry": telemetry.run,
 }
 #: Takes minutes and disk, so it is not one of ``--all``.
 MILLION = {"lists": lists.run_million}
@@ -37,6 +41,7 @@ class Command(BaseCommand):
         parser.add_argument("name", nargs="*", choices=[*BENCHES, []], help=", ".join(BENCHES))
         parser.add_argument("--all", action="store_true")
         parser.add_argument("--million", action="store_true", help="lists: the five largest tables at 1,000,000 rows")
+        parser.add_argument("--folder", type=Path, help="quoting: also tell the error on the models in this folder")
         parser.add_argument("--json", type=Path, help="also write the figures to this file")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -52,9 +57,12 @@ class Command(BaseCommand):
         self.stdout.write(machine)
         reports: list[Report] = []
         try:
-            for run in [
-                MILLION.get(bench, BENCHES[bench]) if options["million"] else BENCHES[bench] for bench in names
-            ]:
+            runs = {
+                bench: MILLION.get(bench, BENCHES[bench]) if options["million"] else BENCHES[bench] for bench in names
+            }
+            if "quoting" in runs:
+                runs["quoting"] = partial(quoting.run, options["folder"])
+            for run in runs.values():
                 call_command("flush", verbosity=0, interactive=False)
                 report = run()
                 reports.append(report)

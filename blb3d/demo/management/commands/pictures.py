@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -16,9 +16,19 @@ from blb3d.demo.farm import Farm, Ports
 from blb3d.demo.main_job import CUSTOMER, MODEL, MainJob
 from blb3d.demo.seed import USERS
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
 DESKTOP = {"width": 1360, "height": 900}
 PHONE = {"width": 390, "height": 844}
-BROWSER_OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
+#: The 3D view is drawn by the processor, on any machine alike.
+BROWSER_OPTIONS = [
+    "--no-sandbox",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--disable-quic",
+    "--disable-background-networking",
+]
 
 
 def find_chromium() -> str:
@@ -90,6 +100,9 @@ class Command(BaseCommand):
                 ):
                     page.goto(address, wait_until="networkidle")
                     page.screenshot(path=folder / f"{name}-{label}.png", full_page=label == "phone")
+                self._take_floor(page, folder, label)
+                guest = browser.new_context(viewport=size, base_url=farm.url)  # type: ignore[arg-type]
+                self._take_quoting(guest.new_page(), folder, label)
                 buyer = browser.new_context(viewport=size, base_url=farm.url)  # type: ignore[arg-type]
                 page = buyer.new_page()
                 page.goto("/login/")
@@ -102,6 +115,41 @@ class Command(BaseCommand):
                     ("portal-order", f"/orders/{order['id']}/"),
                 ):
                     page.goto(address, wait_until="networkidle")
-                    page.screenshot(path=folder / f"{name}-{label}.png", full_page=True)
+                    self._whole(page, folder / f"{name}-{label}.png")
             browser.close()
         self.stdout.write(f"wrote {folder}")
+
+    def _take_floor(self, page: Page, folder: Path, label: str) -> None:
+        """Photograph the board, and on the phone the page of the machine whose plate waits to be cleared."""
+        page.goto("/floor/")
+        page.wait_for_selector(".tile")
+        page.screenshot(path=folder / f"floor-board-{label}.png", full_page=label == "phone")
+        if label == "phone":
+            page.click(".tile >> nth=0 >> .tile__name a")
+            page.wait_for_selector("#now [data-stamp]")
+            page.screenshot(path=folder / f"floor-machine-{label}.png", full_page=True)
+
+    def _take_quoting(self, page: Page, folder: Path, label: str) -> None:
+        """Photograph what a visitor without an account sees: the start, and a price chosen beside its model."""
+        page.goto("/", wait_until="networkidle")
+        page.set_input_files("input[type=file]", MODEL)
+        page.screenshot(path=folder / f"portal-start-{label}.png")
+        page.click("button:has-text('See the price')")
+        page.wait_for_selector(".viewer--live")
+        page.fill("#id_quantity", "20")
+        page.check("input[name=color_name][value=Blue]")
+        page.wait_for_selector("#price dt:has-text('20 ×')")
+        page.wait_for_load_state("networkidle")
+        self._whole(page, folder / f"portal-configure-{label}.png")
+
+    def _whole(self, page: Page, path: Path) -> None:
+        """Photograph a whole page, in a window as high as it is: what stays in sight stands where it ends."""
+        if page.locator("#viewer[data-mesh]").count():
+            page.wait_for_selector(".viewer--live")
+        size = page.viewport_size
+        assert size is not None
+        height = page.evaluate("document.documentElement.scrollHeight")
+        page.set_viewport_size({"width": size["width"], "height": height})
+        page.wait_for_timeout(500)
+        page.screenshot(path=path)
+        page.set_viewport_size(size)

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
-from blb3d.demo import backlog
+from blb3d.demo import backlog, past
 from blb3d.demo.seed import load
 
 
@@ -20,7 +20,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take where the simulated printers take files."""
         parser.add_argument("--ftps-port", type=int, default=19901)
-        parser.add_argument("--backlog", action="store_true", help="also put work into every queue, once")
+        parser.add_argument("--backlog", action="store_true", help="also a past, and work in every queue, once")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Prepare everything that the farm needs before it starts."""
@@ -29,4 +29,5 @@ class Command(BaseCommand):
         call_command("sync_roles", verbosity=0)
         load(ftps_port=options["ftps_port"])
         if options["backlog"]:
+            past.load()
             backlog.load()

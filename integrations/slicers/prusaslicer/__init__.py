@@ -1,0 +1,1 @@
+"""PrusaSlicer on the command line: a second opinion on estimates, and G-code for machines that speak Marlin."""
