@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,15 +12,18 @@ from inventory.models import ProductPlate, SliceFilament
 
 __all__ = [
     "Figures",
+    "OpenDemand",
     "PlateLayout",
     "PrintBackend",
     "SliceFilament",
     "SliceRequest",
     "SliceResult",
     "Slicer",
+    "demand_comes_from",
     "figures_come_from",
     "lay_together",
     "newest_figures",
+    "open_demand",
     "plates_are_laid_by",
 ]
 
@@ -153,3 +157,35 @@ def newest_figures(printer_ids: Iterable[int]) -> dict[int, Figures]:
     for source in _figure_sources:
         found |= source(wanted)
     return found
+
+
+@dataclass(frozen=True)
+class OpenDemand:
+    """What a layer above still owes somebody of a product, for material planning.
+
+    ``reference_type`` and ``reference_id`` are those of stock that is reserved for it; ``label`` is its number for
+    people.
+    """
+
+    product_id: int
+    quantity: Decimal
+    due: datetime.date | None
+    reference_type: str
+    reference_id: int
+    label: str = ""
+
+
+#: Returns everything that is still owed, in a constant number of queries.
+_DemandSource = Callable[[], Iterable[OpenDemand]]
+_demand_sources: list[_DemandSource] = []
+
+
+def demand_comes_from(source: _DemandSource) -> None:
+    """Name who knows of demand that production does not: open order lines; called once when the apps are loaded."""
+    if source not in _demand_sources:
+        _demand_sources.append(source)
+
+
+def open_demand() -> list[OpenDemand]:
+    """Return what the layers above still owe of any product."""
+    return [row for source in _demand_sources for row in source()]

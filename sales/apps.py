@@ -6,4 +6,8 @@ class SalesConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from production.ports import demand_comes_from
         from sales import handlers, lifecycles  # noqa: F401
+        from sales.demand import open_lines
+
+        demand_comes_from(open_lines)

@@ -11,6 +11,7 @@ from inventory.models.catalogue import (
 )
 from inventory.models.filaments import SliceFilament
 from inventory.models.purchasing import PurchaseOrder, PurchaseOrderLine, Vendor
+from inventory.models.sourcing import VendorItem, VendorPrice
 from inventory.models.stock import (
     Inventory,
     InventoryLocation,
@@ -20,6 +21,7 @@ from inventory.models.stock import (
     Reservation,
     Spool,
 )
+from inventory.models.units import ProductUnit
 
 __all__ = [
     "BOM",
@@ -33,6 +35,7 @@ __all__ = [
     "PrintFile",
     "Product",
     "ProductPlate",
+    "ProductUnit",
     "PurchaseOrder",
     "PurchaseOrderLine",
     "Reference",
@@ -40,4 +43,6 @@ __all__ = [
     "SliceFilament",
     "Spool",
     "Vendor",
+    "VendorItem",
+    "VendorPrice",
 ]

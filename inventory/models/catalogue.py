@@ -52,6 +52,26 @@ class Product(Document):
     reorder_point = models.DecimalField(max_digits=12, decimal_places=4, default=Decimal(0))
     safety_stock = models.DecimalField(max_digits=12, decimal_places=4, default=Decimal(0))
     lead_time_days = models.PositiveIntegerField(default=0)
+    #: How planning sizes its orders; a vendor's own minimum and multiple come on top.
+    minimum_quantity = models.DecimalField(
+        max_digits=12, decimal_places=4, default=Decimal(0), help_text="Of one order, in the stock unit; 0: none"
+    )
+    order_multiple = models.DecimalField(
+        max_digits=12, decimal_places=4, default=Decimal(0), help_text="In the stock unit; 0: any quantity"
+    )
+    period_of_supply_days = models.PositiveSmallIntegerField(
+        default=0, help_text="One order covers so many days; 0: each day's need by itself"
+    )
+    yield_percent = models.DecimalField(
+        max_digits=5,
+        decimal_places=2,
+        default=Decimal(100),
+        validators=[MinValueValidator(Decimal(1)), MaxValueValidator(Decimal(100))],
+        help_text="Expected good share of what is made: planning asks for so much more material",
+    )
+    abc_class = models.CharField(
+        "ABC class", max_length=1, blank=True, default="", choices=[("A", "A"), ("B", "B"), ("C", "C")]
+    )
     notes = models.TextField(blank=True, default="")
 
     # What printing needs to know of a material.

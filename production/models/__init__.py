@@ -2,6 +2,16 @@
 
 from production.models.floor import WallScreen
 from production.models.jobs import PrintJob, PrintJobFilament, PrintJobPart, ProductionOrderMaterial
+from production.models.mrp import (
+    FirmOrder,
+    Forecast,
+    MRPRun,
+    PlanLate,
+    PlanMessage,
+    PlannedOrder,
+    PlanSupply,
+    Replenish,
+)
 from production.models.orders import Demand, ProductionAnalytics, ProductionOrder
 from production.models.quality import Nonconformance, QualityInspection, SerialNumber, TraceLink
 from production.models.resources import Printer, PrinterGroup, PrinterModel, PrinterSlot, Shift, WorkCenter
@@ -13,10 +23,17 @@ from production.models.watching import JobPhoto, PrinterEvent, PrinterMark, Prin
 __all__ = [
     "DefectReason",
     "Demand",
+    "FirmOrder",
+    "Forecast",
     "JobPhoto",
+    "MRPRun",
     "MaintenanceWindow",
     "Nonconformance",
     "OperationReport",
+    "PlanLate",
+    "PlanMessage",
+    "PlanSupply",
+    "PlannedOrder",
     "PrintJob",
     "PrintJobFilament",
     "PrintJobPart",
@@ -33,6 +50,7 @@ __all__ = [
     "ProductionOrder",
     "ProductionOrderMaterial",
     "QualityInspection",
+    "Replenish",
     "Routing",
     "RoutingStep",
     "ScheduleEntry",
