@@ -1,5 +1,6 @@
 import os
 import time
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -12,13 +13,13 @@ def embedded_broker():
         yield broker.host, broker.port
 
 
-@pytest.fixture(params=["embedded", *filter(None, [os.environ.get("MQTT_TEST_BROKER")])])
+@pytest.fixture(params=["embedded", *(["site"] if os.environ.get("TEST_MQTT_URL") else [])])
 def any_broker(request, embedded_broker):
-    """The embedded broker, and the one that MQTT_TEST_BROKER names (host:port) where it does."""
+    """The embedded broker, and the one that TEST_MQTT_URL names (mqtt://host:port) where it does."""
     if request.param == "embedded":
         return embedded_broker
-    host, _, port = request.param.partition(":")
-    return host, int(port or 1883)
+    url = urlsplit(os.environ["TEST_MQTT_URL"])
+    return url.hostname, url.port or 1883
 
 
 @pytest.fixture
