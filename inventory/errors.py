@@ -86,3 +86,206 @@ class WrongWeight(BLB3DError):
 
     code = "STOCK_004"
     message = "This weight cannot be right."
+
+
+class InexactQuantity(BLB3DError):
+    """So many of a product's own unit do not come out in its stock unit; ``details["nearest"]`` names what does."""
+
+    code = "MATERIAL_010"
+    message = "This quantity does not come out exactly in the stock unit."
+
+
+class UnitInUse(BLB3DError):
+    """A unit is spoken of in open purchases, in bills or by vendors, so that it cannot become another quantity."""
+
+    code = "MATERIAL_011"
+    http_status = 409
+    message = "This unit is in use and cannot change."
+
+
+class TooManyGrams(BLB3DError):
+    """The reels would hold more than their lot, or more would be taken from a reel than is on it."""
+
+    code = "LOT_010"
+    http_status = 409
+    message = "There is not so much."
+
+
+class MixedLots(BLB3DError):
+    """Reels of two lots would become one: nobody could say any more which batch a part was made of."""
+
+    code = "LOT_011"
+    http_status = 409
+    message = "Reels of different lots stay apart."
+
+
+class CertificateMissing(BLB3DError):
+    """The product asks for a certificate of analysis, and this lot has none yet."""
+
+    code = "LOT_012"
+    http_status = 409
+    message = "This lot has no certificate of analysis yet."
+
+
+class UnusableCertificate(BLB3DError):
+    """The file is empty, too large, or no PDF, PNG or JPEG."""
+
+    code = "LOT_013"
+    message = "This file cannot be kept as a certificate."
+
+
+class SpoolInDryer(BLB3DError):
+    """The reel is in the dryer."""
+
+    code = "LOT_014"
+    http_status = 409
+    message = "This spool is in the dryer."
+
+
+class SpoolNotInDryer(BLB3DError):
+    """The reel is not in the dryer."""
+
+    code = "LOT_015"
+    http_status = 409
+    message = "This spool is not in the dryer."
+
+
+class SpoolGone(BLB3DError):
+    """The reel is empty or was put together with another one."""
+
+    code = "LOT_016"
+    http_status = 409
+    message = "There is nothing left on this spool."
+
+
+class UnusableDate(BLB3DError):
+    """A lot in use cannot have expired already, or not before it was received."""
+
+    code = "LOT_017"
+    message = "This date cannot be right."
+
+
+class NothingToCount(BLB3DError):
+    """What the sheet asks for is not in stock anywhere."""
+
+    code = "COUNT_001"
+    http_status = 409
+    message = "There is nothing to count."
+
+
+class NotAllCounted(BLB3DError):
+    """Lines of the sheet have not been counted; ``details["lines"]`` names the first of them."""
+
+    code = "COUNT_002"
+    http_status = 409
+    message = "Not everything has been counted yet."
+
+
+class CountedBySame(BLB3DError):
+    """The difference is above tolerance and must be approved by somebody who did not count it."""
+
+    code = "COUNT_003"
+    http_status = 403
+    message = "Somebody who did not count this must approve it."
+
+
+class AlreadyOnASheet(BLB3DError):
+    """The same stock is being counted on another sheet: its difference would be booked twice."""
+
+    code = "COUNT_004"
+    http_status = 409
+    message = "This is being counted on another sheet."
+
+
+class NotBeingCounted(BLB3DError):
+    """The sheet is not open for counting."""
+
+    code = "COUNT_005"
+    http_status = 409
+    message = "This sheet is not open for counting."
+
+
+class NoVendor(BLB3DError):
+    """Nobody is known to sell a product; ``details["skus"]`` names what has no vendor."""
+
+    code = "PURCHASE_001"
+    message = "No vendor is known for some products."
+
+
+class ApprovalNeeded(BLB3DError):
+    """The order is above what may be ordered without a second person's word."""
+
+    code = "PURCHASE_002"
+    http_status = 409
+    message = "This order needs approval before it is sent."
+
+
+class ApprovesOwnOrder(BLB3DError):
+    """Who wrote an order does not approve it."""
+
+    code = "PURCHASE_003"
+    http_status = 403
+    message = "An order is approved by somebody else than who wrote it."
+
+
+class PurchaseNotEditable(BLB3DError):
+    """What is bought changes only in a draft; later a line's date is changed or its rest cancelled."""
+
+    code = "PURCHASE_004"
+    http_status = 409
+    message = "This order was sent: its lines cannot be edited any more."
+
+
+class TooMuchReceived(BLB3DError):
+    """More came than was ordered and is tolerated; ``details["lines"]`` says what and how much may come."""
+
+    code = "PURCHASE_005"
+    http_status = 409
+    message = "More came than was ordered."
+
+
+class NothingOwed(BLB3DError):
+    """The vendor owes nothing of this line any more."""
+
+    code = "PURCHASE_006"
+    http_status = 409
+    message = "Nothing of this line is still owed."
+
+
+class TooMuchReturned(BLB3DError):
+    """More would go back than came and has not gone back yet."""
+
+    code = "PURCHASE_007"
+    http_status = 409
+    message = "So much of this receipt cannot go back."
+
+
+class WeightUnknown(BLB3DError):
+    """A cost cannot be shared by weight; ``details["skus"]`` names products that have none."""
+
+    code = "PURCHASE_008"
+    message = "The weight of some products is not known."
+
+
+class BillNumberTaken(BLB3DError):
+    """This vendor's bill was entered already; ``details["number"]`` is ours of it."""
+
+    code = "PURCHASE_009"
+    http_status = 409
+    message = "This bill of the vendor was entered already."
+
+
+class BillNotApprovable(BLB3DError):
+    """The bill differs from what was ordered or came in a way that nobody can wave through."""
+
+    code = "PURCHASE_010"
+    http_status = 409
+    message = "This bill cannot be approved."
+
+
+class NoVendorAddress(BLB3DError):
+    """The vendor has no mail address."""
+
+    code = "PURCHASE_011"
+    http_status = 409
+    message = "This vendor has no e-mail address."

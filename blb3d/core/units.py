@@ -68,6 +68,12 @@ def convert(quantity: Decimal, source: str, target: str) -> Decimal:
     return quantity * source_factor / target_factor
 
 
+def dimension_units(unit: str) -> list[str]:
+    """Return the common units that measure what ``unit`` does, itself among them; none for one that is unknown."""
+    dimension = _FACTORS[unit][0] if unit in _FACTORS else None
+    return [str(other) for other, (kind, _) in _FACTORS.items() if kind == dimension]
+
+
 def grams_to_kg(grams: Decimal) -> Decimal:
     """Convert grams to kilograms at stock precision."""
     return round_quantity(convert(grams, Unit.GRAM, Unit.KILOGRAM))

@@ -41,6 +41,15 @@ class Product(Document):
     type = models.CharField(max_length=10, choices=Type.choices, default=Type.STANDARD)
     is_active = models.BooleanField(default=True)
     unit_of_measure = models.CharField(max_length=6, choices=Unit.choices, default=Unit.EACH, help_text="Stock unit")
+    purchase_unit = models.CharField(
+        max_length=20, blank=True, default="", help_text="What it is bought in; empty: the stock unit"
+    )
+    usage_unit = models.CharField(
+        max_length=20,
+        blank=True,
+        default="",
+        help_text="What bills and people speak of; empty: g of a material that is weighed, else the stock unit",
+    )
     unit_cost = models.DecimalField(
         max_digits=12, decimal_places=4, default=Decimal(0), help_text="Standard cost per stock unit"
     )
@@ -49,6 +58,16 @@ class Product(Document):
     replenishment = models.CharField(max_length=15, choices=Replenishment.choices, default=Replenishment.MAKE_TO_ORDER)
     is_serialized = models.BooleanField(default=False)
     is_lot_tracked = models.BooleanField(default=False)
+    quarantine_receipts = models.BooleanField(
+        default=False, help_text="What vendors send cannot be used before somebody releases it"
+    )
+    shipping_weight_grams = models.DecimalField(
+        max_digits=12,
+        decimal_places=4,
+        null=True,
+        blank=True,
+        help_text="Of one stock unit, to share freight by weight; needed only for what is not kept in kg or g",
+    )
     reorder_point = models.DecimalField(max_digits=12, decimal_places=4, default=Decimal(0))
     safety_stock = models.DecimalField(max_digits=12, decimal_places=4, default=Decimal(0))
     lead_time_days = models.PositiveIntegerField(default=0)
@@ -82,6 +101,15 @@ class Product(Document):
     diameter_mm = models.DecimalField(max_digits=4, decimal_places=2, null=True, blank=True)
     density_g_cm3 = models.DecimalField(max_digits=6, decimal_places=4, null=True, blank=True)
     price_per_kg = models.DecimalField(max_digits=10, decimal_places=2, null=True, blank=True)
+    requires_certificate = models.BooleanField(
+        default=False, help_text="Its lots stay in quarantine until their certificate of analysis is here"
+    )
+    is_hygroscopic = models.BooleanField(default=False, help_text="Takes up water: its reels are dried")
+    drying_celsius = models.PositiveSmallIntegerField("drying temperature (°C)", default=0)
+    drying_hours = models.DecimalField(max_digits=5, decimal_places=2, default=Decimal(0))
+    open_hours = models.PositiveSmallIntegerField(
+        default=0, help_text="So long a reel may lie open before it must be dried; 0: for ever"
+    )
     is_type_default = models.BooleanField(
         default=False, help_text="Taken for its material type when a customer names no colour and none is in stock"
     )
@@ -135,7 +163,9 @@ class BOMLine(Document):
     quantity = models.DecimalField(
         max_digits=12, decimal_places=4, help_text="Per unit of the parent, in the component's stock unit"
     )
-    unit_of_measure = models.CharField(max_length=6, choices=Unit.choices, help_text="As entered")
+    unit_of_measure = models.CharField(
+        max_length=20, help_text="As entered: a common unit, or one of the component's own"
+    )
     entered_quantity = models.DecimalField(max_digits=14, decimal_places=4, help_text="As entered")
     scrap_percent = models.DecimalField(
         max_digits=5,

@@ -16,6 +16,16 @@ from inventory.selectors.reconciliation import Difference, LedgerReport, verify_
 from inventory.selectors.review import Compared, compare_with_estimate, doubts_about
 from inventory.selectors.spools import find_spool, spool_text
 from inventory.selectors.stock import available, default_location, service_ids, usable_balances
+from inventory.selectors.units import (
+    from_stock,
+    purchase_unit,
+    stock_quantity,
+    to_stock,
+    unit_choices,
+    unit_factors,
+    units_of,
+    usage_unit,
+)
 
 __all__ = [
     "Compared",
@@ -32,15 +42,23 @@ __all__ = [
     "doubts_about",
     "filaments_of",
     "find_spool",
+    "from_stock",
     "match_filaments",
     "materials_in_stock",
     "materials_with_stock",
     "plate_picture",
     "price_of",
     "products_for",
+    "purchase_unit",
     "service_ids",
     "spool_text",
     "stock_costs",
+    "stock_quantity",
+    "to_stock",
+    "unit_choices",
+    "unit_factors",
+    "units_of",
     "usable_balances",
+    "usage_unit",
     "verify_ledger",
 ]

@@ -46,6 +46,7 @@ from inventory.services.receipts import (
 )
 from inventory.services.reservations import Need, Shortage, hand_over_reservations, release_reservations, reserve
 from inventory.services.spools import Weighed, move_spool, weigh_spool
+from inventory.services.units import UnitSpec, set_product_units
 
 __all__ = [
     "BOMLineSpec",
@@ -56,6 +57,7 @@ __all__ = [
     "PurchaseLineSpec",
     "PurchaseReceipt",
     "Shortage",
+    "UnitSpec",
     "Use",
     "Weighed",
     "adjust_stock",
@@ -91,6 +93,7 @@ __all__ = [
     "scrap_stock",
     "set_bom",
     "set_plates",
+    "set_product_units",
     "slice_again",
     "transfer_stock",
     "update_product",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TypedDict, Unpack
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Max
 
 from blb3d.accounts.models import User
@@ -19,6 +19,8 @@ from blb3d.core.verbs import verb
 from inventory.errors import BOMCycle, SKUTaken
 from inventory.models import BOM, BOMLine, PlateFilament, Product, ProductPlate
 from inventory.selectors.materials import normalise_color, normalise_type
+from inventory.selectors.units import stock_quantity, unit_factors
+from inventory.services.units import check_spoken
 
 
 class ProductFields(TypedDict, total=False):
@@ -28,6 +30,8 @@ class ProductFields(TypedDict, total=False):
     type: str
     is_active: bool
     unit_of_measure: str
+    purchase_unit: str
+    usage_unit: str
     unit_cost: Decimal
     list_price: Decimal | None
     gcode_file_path: str
@@ -37,6 +41,10 @@ class ProductFields(TypedDict, total=False):
     reorder_point: Decimal
     safety_stock: Decimal
     lead_time_days: int
+    minimum_quantity: Decimal
+    order_multiple: Decimal
+    period_of_supply_days: int
+    yield_percent: Decimal
     notes: str
     material_type: str
     brand: str
@@ -46,6 +54,11 @@ class ProductFields(TypedDict, total=False):
     density_g_cm3: Decimal | None
     price_per_kg: Decimal | None
     is_type_default: bool
+    requires_certificate: bool
+    is_hygroscopic: bool
+    drying_celsius: int
+    drying_hours: Decimal
+    open_hours: int
 
 
 @dataclass(frozen=True)
@@ -56,6 +69,15 @@ class BOMLineSpec:
     quantity: Decimal
     unit: str
     scrap_percent: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True)
+class BOMSpec:
+    """The lines of a product's new bill, and its name where that is not the product's."""
+
+    product: Product
+    lines: Sequence[BOMLineSpec]
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,6 +92,8 @@ class PlateSpec:
     infill_percent: int = 15
     bbox: tuple[Decimal, Decimal, Decimal] | None = None
     printer_models: Sequence[str] = field(default_factory=tuple)
+    printer_tags: Sequence[str] = ()
+    nozzle_diameter_mm: Decimal | None = None
 
 
 def normalise_sku(sku: str) -> str:
@@ -93,6 +117,7 @@ def create_product(*, sku: str, name: str, actor: User, **fields: Unpack[Product
     """
     _normalise(fields)
     product = Product(sku=normalise_sku(sku), name=name.strip(), **fields)
+    check_spoken(product, ())
     try:
         with transaction.atomic():
             product.save()
@@ -122,6 +147,8 @@ def update_product(
         fresh.name = name.strip()
     for field_name, value in fields.items():
         setattr(fresh, field_name, value)
+    if fields.keys() & {"purchase_unit", "usage_unit"}:
+        check_spoken(fresh, unit_factors([fresh.pk]).get(fresh.pk, {}))
     fresh.save()
     return fresh
 
@@ -137,40 +164,75 @@ def _normalise(fields: ProductFields) -> None:
 def set_bom(product: Product, lines: Sequence[BOMLineSpec], *, actor: User, name: str = "") -> BOM:
     """Make a new active revision of a product's bill of materials and deactivate the old one.
 
-    Quantities are kept in the component's stock unit and as entered. The cost rolls up, here and in whatever the
-    product goes into.
+    Quantities are kept in the component's stock unit and as entered; one in a unit of the component's own comes out
+    exactly. The cost rolls up, here and in whatever the product goes into.
 
     Raises:
         InvalidValue: there are no lines, a component twice, or a quantity that is not above 0.
-        UnknownConversion: a unit does not measure what the component's stock unit does.
+        UnknownConversion: a unit is not the component's and does not measure what its stock unit does.
+        InexactQuantity: so many of the component's own unit are not a quantity of 4 decimals.
         BOMCycle: the product would contain itself.
     """
-    _check_lines(lines)
-    lock_documents(Product.objects.filter(pk=product.pk))
-    _refuse_cycle(product, [line.component.pk for line in lines])
-    old = list(BOM.objects.filter(product=product, is_active=True))
+    return replace_boms([BOMSpec(product, lines, name)])[0]
+
+
+def replace_boms(bills: Sequence[BOMSpec]) -> list[BOM]:
+    """Make a new active revision of the bill of each product, in a constant number of statements a level of bills.
+
+    Needs a transaction. Raises as :func:`set_bom`; a cycle through several of the new bills is refused too.
+    """
+    for bill in bills:
+        _check_lines(bill.lines)
+    products = {bill.product.pk: bill for bill in bills}
+    if len(products) != len(bills):
+        raise InvalidValue("A product has one bill of materials.", details={"field": "product"})
+    own_units = any(line.unit not in Unit.values for bill in bills for line in bill.lines)
+    factors = unit_factors([line.component.pk for bill in bills for line in bill.lines]) if own_units else {}
+    lock_documents(Product.objects.filter(pk__in=products))
+    _refuse_cycle({pk: [line.component.pk for line in bill.lines] for pk, bill in products.items()})
+    old = list(BOM.objects.filter(product__in=products, is_active=True))
     for bom in old:
         bom.is_active = False
     update_documents(old, ["is_active"])
-    revision = (BOM.all_objects.filter(product=product).aggregate(last=Max("revision"))["last"] or 0) + 1
-    code = f"BOM-{product.sku}" + (f"-R{revision}" if revision > 1 else "")
-    bom = BOM(product=product, code=code, name=name or product.name, revision=revision)
-    bom.save()
+    last = dict(
+        BOM.all_objects.filter(product__in=products).order_by().values_list("product_id").annotate(Max("revision"))
+    )
+    boms = []
+    for bill in bills:
+        revision = last.get(bill.product.pk, 0) + 1
+        code = f"BOM-{bill.product.sku}" + (f"-R{revision}" if revision > 1 else "")
+        boms.append(BOM(product=bill.product, code=code, name=bill.name or bill.product.name, revision=revision))
+    insert_documents(boms, natural_key="code")
     rows = [
         BOMLine(
             bom=bom,
             component=line.component,
-            quantity=positive_quantity(convert(line.quantity, line.unit, line.component.unit_of_measure)),
+            quantity=stock_quantity(line.component, line.quantity, line.unit, factors=factors),
             unit_of_measure=line.unit,
             entered_quantity=round_quantity(line.quantity),
             scrap_percent=line.scrap_percent,
         )
-        for line in lines
+        for bom, bill in zip(boms, bills, strict=True)
+        for line in bill.lines
     ]
-    insert_documents(rows, natural_key="component_id", within={"bom": bom})
-    _roll_up([bom])
-    bom.refresh_from_db()
-    return bom
+    _insert_lines(rows)
+    _roll_up(boms)
+    costs = dict(BOM.objects.filter(pk__in=[bom.pk for bom in boms]).values_list("pk", "total_cost"))
+    for bom in boms:
+        bom.total_cost = costs[bom.pk]
+    return boms
+
+
+def _insert_lines(rows: list[BOMLine]) -> None:
+    """Insert lines of bills; a database that returns no keys is asked for them bill by bill."""
+    if connection.features.can_return_rows_from_bulk_insert:
+        insert_documents(rows)
+        return
+    by_bill: dict[int, list[BOMLine]] = defaultdict(list)
+    for row in rows:
+        by_bill[row.bom_id].append(row)
+    for bom_id, lines in by_bill.items():
+        insert_documents(lines, natural_key="component_id", within={"bom": bom_id})
 
 
 def _check_lines(lines: Sequence[BOMLineSpec]) -> None:
@@ -184,23 +246,38 @@ def _check_lines(lines: Sequence[BOMLineSpec]) -> None:
             raise InvalidValue("Scrap is between 0 and 100 percent.", details={"field": "scrap_percent"})
 
 
-def _refuse_cycle(product: Product, component_ids: Collection[int]) -> None:
-    """Walk down the active bills level by level, one query each, and refuse when the product is met."""
-    came_from: dict[int, int] = dict.fromkeys(component_ids, product.pk)
-    level = set(component_ids)
+def _refuse_cycle(bills: Mapping[int, Collection[int]]) -> None:
+    """Refuse when one of the new bills (product -> components) leads back to its product.
+
+    Goes down the active bills below them level by level, one query each; the new bills stand for the present ones.
+    """
+    below: dict[int, set[int]] = {pk: set(components) for pk, components in bills.items()}
+    level = set().union(*below.values()) - below.keys()
     while level:
-        if product.pk in level:
-            raise BOMCycle(details={"path": _path(product.pk, came_from)})
+        below |= {pk: set() for pk in level}
         edges = BOMLine.objects.filter(bom__product_id__in=level, bom__is_active=True, bom__deleted_at__isnull=True)
-        below: set[int] = set()
         for parent, component in edges.values_list("bom__product_id", "component_id"):
+            below[parent].add(component)
+        level = set().union(*(below[pk] for pk in level)) - below.keys()
+    for start in bills:
+        _refuse_way_back(start, below)
+
+
+def _refuse_way_back(start: int, below: Mapping[int, Collection[int]]) -> None:
+    came_from: dict[int, int] = {}
+    waiting = [start]
+    while waiting:
+        parent = waiting.pop()
+        for component in below[parent]:
+            if component == start:
+                came_from[start] = parent
+                raise BOMCycle(details={"path": _path(start, came_from)})
             if component not in came_from:
                 came_from[component] = parent
-                below.add(component)
-        level = below
+                waiting.append(component)
 
 
-def _path(start: int, came_from: dict[int, int]) -> list[str]:
+def _path(start: int, came_from: Mapping[int, int]) -> list[str]:
     """Return the SKUs on the way from the product down to itself."""
     way = [start]
     while (parent := came_from[way[-1]]) != start:
@@ -226,8 +303,9 @@ def _roll_up(boms: Sequence[BOM]) -> None:
         for line in lines:
             cost = made.get(line.component_id, line.component.unit_cost)
             totals[line.bom_id] += line.quantity * (1 + line.scrap_percent / 100) * cost
-        for bom_id, total in totals.items():
-            BOM.objects.filter(pk=bom_id).update(total_cost=round_quantity(total))
+        BOM.objects.bulk_update(
+            [BOM(pk=bom_id, total_cost=round_quantity(total)) for bom_id, total in totals.items()], ["total_cost"]
+        )
         above = BOM.objects.filter(is_active=True, lines__component_id__in=set(level.values())).distinct()
         level = dict(above.order_by().values_list("pk", "product_id"))
 
@@ -238,41 +316,73 @@ def set_plates(product: Product, plates: Sequence[PlateSpec], *, actor: User) ->
 
     A product with several plates needs one part of each.
     """
-    if not plates:
-        raise InvalidValue("A printed product needs a plate.", details={"field": "plates"})
-    lock_documents(Product.objects.filter(pk=product.pk))
-    old = list(ProductPlate.objects.filter(product=product, is_active=True))
+    return replace_plates([(product, plates)])
+
+
+def replace_plates(wanted: Sequence[tuple[Product, Sequence[PlateSpec]]]) -> list[ProductPlate]:
+    """Make a new revision of the plates of each product, in a constant number of statements; needs a transaction."""
+    for _, plates in wanted:
+        if not plates:
+            raise InvalidValue("A printed product needs a plate.", details={"field": "plates"})
+        if any(spec.parts_per_plate < 1 for spec in plates):
+            raise InvalidValue("A plate holds at least one part.", details={"field": "parts_per_plate"})
+    products = {product.pk for product, _ in wanted}
+    lock_documents(Product.objects.filter(pk__in=products))
+    old = list(ProductPlate.objects.filter(product__in=products, is_active=True))
     for plate in old:
         plate.is_active = False
     update_documents(old, ["is_active"])
-    last = ProductPlate.all_objects.filter(product=product).aggregate(last=Max("revision"))["last"] or 0
-    rows = []
-    for number, spec in enumerate(plates, start=1):
-        if spec.parts_per_plate < 1:
-            raise InvalidValue("A plate holds at least one part.", details={"field": "parts_per_plate"})
-        x, y, z = spec.bbox or (None, None, None)
-        row = ProductPlate(
-            product=product,
-            revision=last + 1,
-            plate_number=number,
-            parts_per_plate=spec.parts_per_plate,
-            estimated_minutes=positive_quantity(spec.minutes, what="minutes"),
-            layer_height_mm=spec.layer_height_mm,
-            infill_percent=spec.infill_percent,
-            bbox_x_mm=x,
-            bbox_y_mm=y,
-            bbox_z_mm=z,
-            model_file=spec.model_file,
-            printer_models=list(spec.printer_models),
-        )
-        rows.append(row)
-    insert_documents(rows, natural_key="plate_number", within={"product": product, "revision": last + 1})
+    last = dict(
+        ProductPlate.all_objects.filter(product__in=products)
+        .order_by()
+        .values_list("product_id")
+        .annotate(Max("revision"))
+    )
+    rows, specs = [], []
+    for product, plates in wanted:
+        for number, spec in enumerate(plates, start=1):
+            rows.append(_plate(product, last.get(product.pk, 0) + 1, number, spec))
+            specs.append(spec)
+    _insert_plates(rows)
     PlateFilament.objects.bulk_create(
         PlateFilament(plate=row, position=position, material=material, grams=positive_quantity(grams, what="grams"))
-        for row, spec in zip(rows, plates, strict=True)
+        for row, spec in zip(rows, specs, strict=True)
         for position, (material, grams) in enumerate(spec.filaments)
     )
     return rows
+
+
+def _plate(product: Product, revision: int, number: int, spec: PlateSpec) -> ProductPlate:
+    x, y, z = spec.bbox or (None, None, None)
+    return ProductPlate(
+        product=product,
+        revision=revision,
+        plate_number=number,
+        parts_per_plate=spec.parts_per_plate,
+        estimated_minutes=positive_quantity(spec.minutes, what="minutes"),
+        layer_height_mm=spec.layer_height_mm,
+        infill_percent=spec.infill_percent,
+        bbox_x_mm=x,
+        bbox_y_mm=y,
+        bbox_z_mm=z,
+        model_file=spec.model_file,
+        printer_models=list(spec.printer_models),
+        printer_tags=list(spec.printer_tags),
+        nozzle_diameter_mm=spec.nozzle_diameter_mm,
+    )
+
+
+def _insert_plates(rows: list[ProductPlate]) -> None:
+    """Insert plates; a database that returns no keys is asked for them product by product."""
+    if connection.features.can_return_rows_from_bulk_insert:
+        insert_documents(rows)
+        return
+    by_product: dict[int, list[ProductPlate]] = defaultdict(list)
+    for row in rows:
+        by_product[row.product_id].append(row)
+    for product_id, plates in by_product.items():
+        within = {"product": product_id, "revision": plates[0].revision}
+        insert_documents(plates, natural_key="plate_number", within=within)
 
 
 @verb

@@ -13,11 +13,12 @@ from blb3d.accounts.models import User
 from blb3d.core.documents import insert_documents, update_documents
 from blb3d.core.errors import InvalidValue
 from blb3d.core.numbering import next_number, next_numbers
-from blb3d.core.units import convert, positive_quantity, round_quantity
+from blb3d.core.units import positive_quantity, round_quantity
 from blb3d.core.verbs import verb
 from inventory.lifecycles import PURCHASE_ORDER
 from inventory.models import InventoryLocation, Product, PurchaseOrder, PurchaseOrderLine, Reference, Vendor
 from inventory.selectors.stock import default_location
+from inventory.selectors.units import stock_quantity, unit_factors
 from inventory.services.ledger import Kind, Movement, post_transactions, valid_cost
 from inventory.services.receipts import receive_lot
 
@@ -61,8 +62,9 @@ def create_purchase_order(
         UnknownConversion: a unit does not measure what the product's stock unit does.
     """
     rows = []
+    factors = unit_factors([line.product.pk for line in lines])
     for number, line in enumerate(lines, start=1):
-        convert(line.quantity, line.unit, line.product.unit_of_measure)
+        stock_quantity(line.product, line.quantity, line.unit, factors=factors)
         rows.append(
             PurchaseOrderLine(
                 line_number=number,
@@ -94,8 +96,9 @@ def order_purchase(order: PurchaseOrder, *, actor: User, reason: str = "") -> Pu
         lines = list(order.lines.select_related("product"))
         if not lines:
             raise InvalidValue("A purchase order needs a line.", details={"field": "lines"})
+        factors = unit_factors([line.product_id for line in lines])
         for line in lines:
-            convert(line.quantity, line.unit_of_measure, line.product.unit_of_measure)
+            stock_quantity(line.product, line.quantity, line.unit_of_measure, factors=factors)
         order.ordered_on = timezone.localdate()
     return order
 
@@ -122,6 +125,7 @@ def receive_purchase(
     with PURCHASE_ORDER.step(order, "receive", actor=actor, reason=reason) as move:
         place = location or default_location()
         lines = {line.pk: line for line in order.lines.select_related("product")}
+        factors = unit_factors([line.product_id for line in lines.values()])
         unknown = [receipt.line_id for receipt in receipts if receipt.line_id not in lines]
         if unknown:
             raise InvalidValue("A line is not of this order.", details={"lines": unknown})
@@ -131,14 +135,14 @@ def receive_purchase(
         for receipt in receipts:
             line = lines[receipt.line_id]
             quantity = positive_quantity(receipt.quantity)
-            stock_quantity = positive_quantity(convert(quantity, line.unit_of_measure, line.product.unit_of_measure))
-            cost = round_quantity(line.unit_price * quantity / stock_quantity)
+            kept = stock_quantity(line.product, quantity, line.unit_of_measure, factors=factors)
+            cost = round_quantity(line.unit_price * quantity / kept)
             line.quantity_received += quantity
             if receipt.lot_number or line.product.is_lot_tracked:
                 receive_lot(
                     line.product,
                     lot_number=receipt.lot_number or next(drawn),
-                    quantity=stock_quantity,
+                    quantity=kept,
                     unit_cost=cost,
                     vendor=order.vendor,
                     purchase_order=order,
@@ -154,7 +158,7 @@ def receive_purchase(
                         Kind.RECEIPT,
                         line.product_id,
                         place.pk,
-                        quantity=stock_quantity,
+                        quantity=kept,
                         unit_cost=cost,
                         reference_type=Reference.PURCHASE_ORDER,
                         reference_id=order.pk,

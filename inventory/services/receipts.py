@@ -12,7 +12,7 @@ from django.utils import timezone
 from blb3d.accounts.models import User
 from blb3d.core.errors import InvalidValue
 from blb3d.core.outbox import emit
-from blb3d.core.units import convert, positive_quantity
+from blb3d.core.units import positive_quantity
 from blb3d.core.verbs import verb
 from inventory.errors import LotNumberTaken
 from inventory.lifecycles import LOT
@@ -27,6 +27,7 @@ from inventory.models import (
     Vendor,
 )
 from inventory.selectors.stock import default_location
+from inventory.selectors.units import stock_quantity
 from inventory.services.ledger import Holder, Kind, Movement, lock_balances, post_transactions, valid_cost
 from inventory.services.reservations import release_rows
 
@@ -55,10 +56,11 @@ def receive_lot(
 
     Raises:
         LotNumberTaken: a lot with this number exists.
-        UnknownConversion: ``unit`` does not measure what the stock unit does.
+        UnknownConversion: ``unit`` is not the product's and does not measure what the stock unit does.
+        InexactQuantity: so many of the product's own unit are not a quantity of 4 decimals.
         NoLocation: no location is given and none is the default.
     """
-    stock_quantity = positive_quantity(convert(quantity, unit or product.unit_of_measure, product.unit_of_measure))
+    kept = stock_quantity(product, quantity, unit or product.unit_of_measure)
     lot_number = lot_number.strip()
     if not lot_number:
         raise InvalidValue("A lot needs a number.", details={"field": "lot_number"})
@@ -71,7 +73,7 @@ def receive_lot(
         vendor_lot_number=vendor_lot_number,
         received_date=received_at or timezone.now(),
         expiration_date=expires_at,
-        quantity_received=stock_quantity,
+        quantity_received=kept,
         quantity_remaining=Decimal(0),
         unit_cost=valid_cost(unit_cost),
         status=MaterialLot.Status.QUARANTINE if quarantine else MaterialLot.Status.ACTIVE,
@@ -89,7 +91,7 @@ def receive_lot(
         product.pk,
         place.pk,
         lot.pk,
-        stock_quantity,
+        kept,
         unit_cost=lot.unit_cost,
         reference_type=reference[0],
         reference_id=reference[1],
