@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.apps import apps
@@ -15,6 +15,8 @@ from blb3d.core.numbering import NumberSequence
 #: Generic references name the kind of row they point at; this is where those rows lie.
 _NODES = {
     "production_order": "production_orders",
+    "print_job": "print_jobs",
+    "serial": "serial_numbers",
     "sales_order": "sales_orders",
     "sales_order_line": "sales_order_lines",
     "customer": "customers",
@@ -47,6 +49,7 @@ class RawCopy:
             if rows:
                 found[model] = rows
         self.tables = sorted(found.items(), key=lambda item: self._depth(item[0], set(found)))
+        self._written: list[tuple[Any, list[int]]] = []
 
     def _depth(
         self, model: type[models.Model], among: set[type[models.Model]], seen: frozenset[Any] = frozenset()
@@ -63,10 +66,10 @@ class RawCopy:
             return 1 + len(among)
         return 1 + max((self._depth(parent, among, seen | {model}) for parent in parents), default=0)
 
-    def write(self) -> None:
-        """Write all rows once more in one transaction."""
+    def write(self, instead: Mapping[tuple[str, int], int] | None = None) -> None:
+        """Write all rows once more in one transaction; ``instead`` gives other rows to refer to, by table and key."""
         fresh = next(_copies)
-        keys: dict[tuple[str, int], int] = {}
+        keys: dict[tuple[str, int], int] = dict(instead or {})
         with transaction.atomic(), connection.cursor() as cursor:
             for pk, by in self.sequences:
                 cursor.execute("UPDATE number_sequences SET last_value = last_value + %s WHERE id = %s", [by, pk])
@@ -74,6 +77,16 @@ class RawCopy:
                 cursor.fetchone()
             for model, rows in self.tables:
                 self._insert(cursor, model, rows, keys, fresh)
+
+    def wipe(self) -> None:
+        """Take away what was written, where it would spoil the books."""
+        quote = connection.ops.quote_name
+        with transaction.atomic(), connection.cursor() as cursor:
+            for meta, keys in reversed(self._written):
+                marks = ", ".join(["%s"] * len(keys))
+                table, column = quote(meta.db_table), quote(meta.auto_field.column)
+                cursor.execute(f"DELETE FROM {table} WHERE {column} IN ({marks})", keys)  # noqa: S608
+        self._written = []
 
     def _insert(self, cursor: Any, model: Any, rows: list[dict[str, Any]], keys: dict[Any, int], fresh: int) -> None:
         meta = model._meta
@@ -97,8 +110,10 @@ class RawCopy:
             f"VALUES {', '.join([one] * len(rows))} RETURNING {quote(meta.auto_field.column)}",
             values,
         )
-        for row, (new,) in zip(rows, cursor.fetchall(), strict=True):
+        made = [new for (new,) in cursor.fetchall()]
+        for row, new in zip(rows, made, strict=True):
             keys[(meta.db_table, row[meta.auto_field.attname])] = new
+        self._written.append((meta, made))
 
     def _moved(self, model: Any, row: dict[str, Any], keys: dict[Any, int]) -> dict[str, Any]:
         row = dict(row)
