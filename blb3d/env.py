@@ -282,6 +282,27 @@ GROUPS: tuple[Group, ...] = (
             S("DEFAULT_MARKUP_PERCENT", "decimal", "40", "Markup on cost, in percent.", minimum=0),
             S("TAX_RATE", "decimal", "0.07", "Sales tax as a fraction: 0.07 is 7 %.", minimum=0),
             S(
+                "PURCHASE_APPROVAL_OVER",
+                "decimal",
+                "500",
+                "A purchase order with a total above this needs a second person's word; 0: every one.",
+                minimum=0,
+            ),
+            S(
+                "OVER_RECEIPT_TOLERANCE_PERCENT",
+                "decimal",
+                "10",
+                "So much more than ordered may be received of a line.",
+                minimum=0,
+            ),
+            S(
+                "BILL_PRICE_TOLERANCE_PERCENT",
+                "decimal",
+                "2",
+                "So far may a vendor's billed price be from the ordered one and still match.",
+                minimum=0,
+            ),
+            S(
                 "REQUIRE_QUOTE_APPROVAL_OVER",
                 "decimal",
                 "500",
@@ -327,6 +348,13 @@ GROUPS: tuple[Group, ...] = (
             ),
             S("FARM_SHIFT_ENDS", "time", "18:00", "Until then; the same as the start: day and night."),
             S(
+                "STOCK_BACKDATE_DAYS",
+                "int",
+                "7",
+                "So many days back a stock movement may be dated, in periods that are open.",
+                minimum=0,
+            ),
+            S(
                 "FARM_HANDLING_DAYS",
                 "int",
                 "1",
@@ -343,6 +371,15 @@ GROUPS: tuple[Group, ...] = (
             S("ENABLE_MULTI_COLOR", "bool", "true", "Off: one filament per quote."),
             S("ENABLE_AUTO_ROUTING", "bool", "true", "Off: dispatch only suggests a printer, a person starts the job."),
             S("COMBINE_PLATES", "bool", "true", "Partly filled plates of several orders are printed as one."),
+            S(
+                "COUNT_TOLERANCE_PERCENT",
+                "decimal",
+                "2",
+                "A counted difference up to this share of the books, and up to COUNT_TOLERANCE_VALUE, is booked at "
+                "once; a larger one needs a second person.",
+                minimum=0,
+            ),
+            S("COUNT_TOLERANCE_VALUE", "decimal", "20", "The same in money, in CURRENCY, per line.", minimum=0),
             S("PORTAL_GUEST_QUOTES", "bool", "true", "A visitor sees a price before registering."),
         ),
     ),
@@ -363,6 +400,8 @@ GROUPS: tuple[Group, ...] = (
                 aliases=("MAX_FILE_SIZE_MB",),
                 minimum=1,
             ),
+            S("IMPORT_MAX_ROWS", "int", "50000", "Most rows of a table that is imported.", minimum=1),
+            S("EXPORT_MAX_ROWS", "int", "100000", "Most rows of a list that is exported.", minimum=1),
             S(
                 "QUOTE_SYNC_MAX_MB",
                 "int",

@@ -23,7 +23,7 @@ from blb3d.accounts import services as accounts
 from blb3d.accounts.actor import actor_of
 from blb3d.accounts.models import ApiKey, PortalSession, User
 from blb3d.accounts.roles import permissions_matching
-from blb3d.core.admin import AdminVerb, ConsoleAdmin, HistoryAdmin, LedgerAdmin
+from blb3d.core.admin import AdminVerb, ConsoleAdmin, ExportAdmin, HistoryAdmin, LedgerAdmin
 from blb3d.core.errors import BLB3DError
 
 # Other packages' own tables: what they hold is shown and done on the pages below.
@@ -31,7 +31,7 @@ admin.site.unregister([Group, AccessAttempt, AccessFailureLog, AccessLog, Blackl
 
 
 @admin.register(Group)
-class RoleAdmin(BaseGroupAdmin, ModelAdmin):
+class RoleAdmin(ExportAdmin, BaseGroupAdmin, ModelAdmin):
     """Roles; those of `blb3d.accounts.roles` are written again by `sync_roles`."""
 
 

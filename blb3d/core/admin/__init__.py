@@ -2,6 +2,7 @@
 
 from blb3d.core.admin.columns import chip_column, money_column, number_column, status_chip
 from blb3d.core.admin.documents import ConsoleAdmin, DocumentAdmin, LedgerAdmin
+from blb3d.core.admin.exports import ExportAdmin
 from blb3d.core.admin.history import HistoryAdmin
 from blb3d.core.admin.inlines import DocumentInline, ReadOnlyInline
 from blb3d.core.admin.keys import AutocompleteKeys, key_choice
@@ -16,6 +17,7 @@ __all__ = [
     "DocumentAdmin",
     "DocumentInline",
     "Entry",
+    "ExportAdmin",
     "HistoryAdmin",
     "LedgerAdmin",
     "ReadOnlyInline",

@@ -18,6 +18,7 @@ def chip_column(field: str, description: str = "") -> Callable[..., SafeString]:
     def column(self: Any, obj: Any) -> SafeString:
         return status_chip(obj, field)
 
+    column.shows = field  # type: ignore[attr-defined]
     return column
 
 
@@ -28,6 +29,7 @@ def money_column(field: str, description: str = "", currency: str = "currency") 
     def column(self: Any, obj: Any) -> str:
         return money(getattr(obj, field), getattr(obj, currency, None))
 
+    column.shows = field  # type: ignore[attr-defined]
     return column
 
 
@@ -40,6 +42,7 @@ def number_column(field: str, description: str = "", unit: str = "") -> Callable
         shown_unit = getattr(obj, unit, unit) if value is not None else ""
         return f"{plain_number(value)}{NARROW_GAP}{shown_unit}" if shown_unit else plain_number(value)
 
+    column.shows, column.unit = field, unit  # type: ignore[attr-defined]
     return column
 
 

@@ -18,6 +18,7 @@ from unfold.views import ChangeList
 from blb3d.core.actors import acting
 from blb3d.core.admin.acts import ActsAdmin
 from blb3d.core.admin.columns import status_chip
+from blb3d.core.admin.exports import ExportAdmin
 from blb3d.core.admin.forms import GuardedForm
 from blb3d.core.admin.history import HistoryAdmin
 from blb3d.core.admin.reading import readings
@@ -37,8 +38,8 @@ class _ChangeList(ChangeList):
             self.full_result_count = self.result_count
 
 
-class ConsoleAdmin(ActsAdmin):
-    """The base of every admin: list defaults, a header, acts by POST. Documents use :class:`DocumentAdmin`."""
+class ConsoleAdmin(ExportAdmin, ActsAdmin):
+    """The base of every admin: lists, also as files, a header, acts by POST. Documents use :class:`DocumentAdmin`."""
 
     change_form_template = "admin/document/change_form.html"
 
@@ -233,6 +234,8 @@ class DocumentAdmin(HistoryAdmin, ConsoleAdmin):
       (edited) or :class:`ReadOnlyInline` (shown).
     * **Lists** cost a constant number of queries: keys in ``list_display`` are joined; name what your methods read in
       ``list_related``. There is a test for every registered list.
+    * **Files**: every list can be had as CSV and XLSX, filtered as it is shown. A method's column is sent as its words,
+      one made by ``money_column`` or ``number_column`` as a number.
     * **No delete.**
 
     Append-only tables use :class:`LedgerAdmin`; plain tables with acts use :class:`ConsoleAdmin`.

@@ -55,11 +55,27 @@ def _currency(obj: Any) -> str | None:
     return next((code for code in loaded if code), None)
 
 
-def _unit(obj: Any) -> str:
-    """Return the unit of a quantity as far as it is known without asking the database; pieces need no word."""
+def unit_of(obj: Any) -> str:
+    """Return the unit of a row's quantities as far as it is known without asking the database."""
     product = obj._state.fields_cache.get("product")
-    unit = getattr(obj, "unit_of_measure", "") or getattr(product, "unit_of_measure", "")
-    return "" if unit == "each" else str(unit)
+    return str(getattr(obj, "unit_of_measure", "") or getattr(product, "unit_of_measure", ""))
+
+
+def _unit(obj: Any) -> str:
+    """Return the unit of a quantity; pieces need no word."""
+    unit = unit_of(obj)
+    return "" if unit == "each" else unit
+
+
+def is_quantity(field: models.Field[Any, Any]) -> bool:
+    """Tell whether a field is a quantity of something, in a unit that stands elsewhere."""
+    return bool({"quantity", "change"} & set(field.name.split("_"))) and isinstance(_kind(field), models.DecimalField)
+
+
+def is_money(field: models.Field[Any, Any]) -> bool:
+    """Tell whether a field is an amount of money."""
+    words = set(field.name.split("_"))
+    return field.name in _MONEY_NAMES or (isinstance(_kind(field), models.DecimalField) and bool(_MONEY & words))
 
 
 def _amount(value: Decimal, obj: Any) -> str:
@@ -72,7 +88,7 @@ def _amount(value: Decimal, obj: Any) -> str:
 
 def _number(field: models.Field[Any, Any], value: Any, obj: Any) -> str:
     words = field.name.split("_")
-    if field.name in _MONEY_NAMES or (isinstance(_kind(field), models.DecimalField) and _MONEY & set(words)):
+    if is_money(field):
         return _amount(value, obj)
     if "minutes" in words:
         return duration(value)
@@ -81,7 +97,7 @@ def _number(field: models.Field[Any, Any], value: Any, obj: Any) -> str:
     if words[-1] == "bytes":
         return file_size(value)
     unit = _AFTER.get(words[-1], "")
-    if not unit and {"quantity", "change"} & set(words) and isinstance(_kind(field), models.DecimalField):
+    if not unit and is_quantity(field):
         unit = _unit(obj)
     return f"{plain_number(value)}{NARROW_GAP}{unit}" if unit else plain_number(value)
 
