@@ -77,6 +77,71 @@ class UnitsInWork(BLB3DError):
     message = "Units are still at the operations after printing."
 
 
+class PlanningRuns(BLB3DError):
+    """Material planning is under way; what is made of a plan waits until it is done."""
+
+    code = "PROD_060"
+    http_status = 409
+    message = "Material planning is running: please try again in a moment."
+    transient = True
+
+
+class PlanMoved(BLB3DError):
+    """What was chosen is of a run of material planning that a newer one has replaced."""
+
+    code = "PROD_061"
+    http_status = 409
+    message = "This plan was replaced by a newer one: please look at that."
+
+
+class PlannedOrderTaken(BLB3DError):
+    """A planned order was made firm or released before; ``details["orders"]`` names it."""
+
+    code = "PROD_062"
+    http_status = 409
+    message = "A planned order was made firm or released before."
+
+
+class MessageDone(BLB3DError):
+    """What a message of material planning says was done before, or its order is gone."""
+
+    code = "PROD_063"
+    http_status = 409
+    message = "This was done before, or there is no such order any more."
+
+
+class PlanningFailed(BLB3DError):
+    """A run of material planning did not come to its end."""
+
+    code = "PROD_064"
+    http_status = 409
+    message = "Material planning failed."
+
+
+class NoPlan(BLB3DError):
+    """Material planning has not run yet, or the rows of the run were put away."""
+
+    code = "PROD_065"
+    http_status = 404
+    message = "There is no such plan."
+
+
+class CircularBills(BLB3DError, ValueError):
+    """Bills of materials in use contain one another; ``details["items"]`` are the ids of the products on the way."""
+
+    code = "PROD_058"
+    http_status = 409
+    message = "Bills of materials in use contain one another."
+
+
+class TooMuchToPlan(BLB3DError):
+    """A quantity, an id or the number of planned orders of a product leaves the range that planning counts in."""
+
+    code = "PROD_059"
+    http_status = 409
+    message = "Planning cannot count that far: a quantity is absurdly large."
+
+
 class PrinterNotReady(BLB3DError):
     """The printer is busy, silent, out of service or being maintained."""
 
