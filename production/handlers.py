@@ -57,6 +57,7 @@ def queue_waiting_orders(event: OutboxEvent) -> None:
     "production.order_held",
     "production.order_released",
     "production.order_prioritised",
+    "production.order_rescheduled",
     "production.order_split",
     "production.orders_merged",
 )

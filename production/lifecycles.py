@@ -1,7 +1,7 @@
-"""Legal status moves of production orders, their operations, print jobs and nonconformances."""
+"""Legal status moves of production orders, operations, print jobs, nonconformances and firm planned orders."""
 
 from blb3d.core.lifecycle import Lifecycle, Step
-from production.models import Nonconformance, PrintJob, ProductionOperation, ProductionOrder
+from production.models import FirmOrder, Nonconformance, PrintJob, ProductionOperation, ProductionOrder
 
 _ORDER = "production.{}_productionorder".format
 PRODUCTION_ORDER = Lifecycle(
@@ -117,5 +117,16 @@ NONCONFORMANCE = Lifecycle(
         Step("correct", ("ROOT_CAUSE",), ("CORRECTED",), None, _CHANGE_NCR, style="primary"),
         Step("verify", ("CORRECTED",), ("VERIFIED",), None, _CHANGE_NCR, reason_required=True, style="primary"),
         Step("close", ("VERIFIED",), ("CLOSED",), "production.nonconformance_closed", _CHANGE_NCR, style="primary"),
+    ],
+)
+
+_FIRM = "production.{}_firmorder".format
+FIRM_ORDER = Lifecycle(
+    FirmOrder,
+    initial=(FirmOrder.Status.FIRM,),
+    number="number",
+    steps=[
+        Step("release", ("firm",), ("released",), "production.firm_order_released", _FIRM("release"), style="primary"),
+        Step("drop", ("firm",), ("dropped",), "production.firm_order_dropped", _FIRM("drop"), style="danger"),
     ],
 )

@@ -78,6 +78,10 @@ class MRPRun(models.Model):
         verbose_name = "MRP run"
         ordering = ["-id"]
         permissions = [("run_mrp", "Can run material planning")]
+        constraints = [
+            # Two at once would propose the same twice.
+            models.UniqueConstraint(fields=["status"], condition=Q(status="running"), name="mrp_one_running")
+        ]
 
     def __str__(self) -> str:
         return self.number
@@ -98,6 +102,7 @@ class PlannedOrder(models.Model):
     due_on = models.DateField()
     ready_on = models.DateField()
     pegs = models.TextField(default="[]")
+    is_taken = models.BooleanField(default=False, help_text="A firm order was made of it")
 
     class Meta:
         db_table = "planned_orders"
@@ -144,6 +149,7 @@ class PlanMessage(models.Model):
     quantity = models.DecimalField(**_QUANTITY)
     from_on = models.DateField()
     to_on = models.DateField(null=True, blank=True)
+    is_done = models.BooleanField(default=False, help_text="Somebody did what it says")
 
     class Meta:
         db_table = "plan_messages"
@@ -190,6 +196,9 @@ class FirmOrder(Document):
     due_on = models.DateField()
     vendor = models.ForeignKey("inventory.Vendor", models.PROTECT, null=True, blank=True, related_name="+")
     run = models.ForeignKey(MRPRun, models.SET_NULL, null=True, blank=True, related_name="+")
+    planned_number = models.PositiveIntegerField(
+        null=True, blank=True, editable=False, help_text="Which of the run's planned orders of the product it was"
+    )
     production_order = models.ForeignKey(
         "production.ProductionOrder", models.PROTECT, null=True, blank=True, related_name="firm_orders"
     )

@@ -333,6 +333,26 @@ def prioritise_production_order(
     return order
 
 
+@verb
+def reschedule_production_order(
+    order: ProductionOrder, *, due_date: datetime.date, actor: User, reason: str = ""
+) -> ProductionOrder:
+    """Change when an order is due; what its demand was promised stays as it is.
+
+    Raises:
+        InvalidTransition: the order is over.
+    """
+    lock_order(order)
+    if order.status not in ProductionOrder.OPEN:
+        raise InvalidTransition(
+            f"An order that is {order.get_status_display()} is not rescheduled.", details={"status": order.status}
+        )
+    order.due_date = due_date
+    order.save()
+    _tell("production.order_rescheduled", order)
+    return order
+
+
 def _tell(topic: str, order: ProductionOrder) -> None:
     emit(topic, f"production.productionorder:{order.pk}", id=order.pk, number=order.code)
 
