@@ -29,6 +29,99 @@ class NoLocation(BLB3DError):
     message = "There is no default stock location."
 
 
+class DatedAhead(BLB3DError):
+    """A movement is dated in the future."""
+
+    code = "STOCK_010"
+    message = "A stock movement cannot be dated in the future."
+
+
+class DatedTooFarBack(BLB3DError):
+    """A movement is dated back further than STOCK_BACKDATE_DAYS allow to this person."""
+
+    code = "STOCK_011"
+    message = "A stock movement cannot be dated back this far."
+
+
+class PeriodClosed(BLB3DError):
+    """A movement is dated in a period whose books are closed; ``details["closed_through"]`` is its end."""
+
+    code = "STOCK_012"
+    http_status = 409
+    message = "The books of this day are closed."
+
+
+class DatedBeforeLot(BLB3DError):
+    """A movement is dated before its lot was received."""
+
+    code = "STOCK_013"
+    message = "A lot cannot move before it was received."
+
+
+class NotThereThen(BLB3DError):
+    """Stock would leave, dated back, before it had come; ``details["items"]`` names each balance."""
+
+    code = "STOCK_014"
+    http_status = 409
+    message = "This stock was not there at that time."
+
+
+class BooksDiffer(BLB3DError):
+    """The ledger and the balances do not agree; ``details["differences"]`` names the first of them."""
+
+    code = "STOCK_015"
+    http_status = 409
+    message = "The stock books do not agree."
+
+
+class AlreadyReversed(BLB3DError):
+    """The movement was reversed before."""
+
+    code = "STOCK_016"
+    http_status = 409
+    message = "This movement is already reversed."
+
+
+class NotReversible(BLB3DError):
+    """The movement belongs to a document, or is of a kind, that has an act of its own to undo it."""
+
+    code = "STOCK_017"
+    http_status = 409
+    message = "This movement cannot be reversed from the ledger."
+
+
+class NothingOnHand(BLB3DError):
+    """There is no stock whose value could change."""
+
+    code = "STOCK_018"
+    http_status = 409
+    message = "Nothing of this is on hand."
+
+
+class PeriodNotOver(BLB3DError):
+    """The last day of the period has not ended, or ended only minutes ago; ``details["possible_from"]`` says when."""
+
+    code = "STOCK_019"
+    http_status = 409
+    message = "This period is not over yet."
+
+
+class PeriodsOutOfOrder(BLB3DError):
+    """Periods are closed the earliest first and opened again the latest first; ``details["period"]`` is in the way."""
+
+    code = "STOCK_020"
+    http_status = 409
+    message = "Another period comes first."
+
+
+class PeriodsOverlap(BLB3DError):
+    """Some days of the period belong to another one, or are closed with one."""
+
+    code = "STOCK_021"
+    http_status = 409
+    message = "These days belong to another period."
+
+
 class LotNumberTaken(BLB3DError):
     """A lot with this number exists."""
 
@@ -101,6 +194,21 @@ class UnitInUse(BLB3DError):
     code = "MATERIAL_011"
     http_status = 409
     message = "This unit is in use and cannot change."
+
+
+class UnusableProductFile(BLB3DError):
+    """The file is empty, too large, of an ending that its kind does not have, or holds something else."""
+
+    code = "MATERIAL_012"
+    message = "This file cannot be kept in the library."
+
+
+class VariantImpossible(BLB3DError):
+    """A family cannot be made in these materials; ``details["materials"]`` says why for each."""
+
+    code = "MATERIAL_013"
+    http_status = 409
+    message = "The family cannot be made in these materials."
 
 
 class TooManyGrams(BLB3DError):

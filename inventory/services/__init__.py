@@ -1,6 +1,7 @@
 """The verbs of inventory."""
 
 from inventory.selectors.materials import choose_material
+from inventory.services.buying import Want, buy
 from inventory.services.catalogue import (
     BOMLineSpec,
     PlateSpec,
@@ -11,6 +12,19 @@ from inventory.services.catalogue import (
     update_product,
 )
 from inventory.services.consumption import Consumed, Use, consume, give_back, issue, report_consumption
+from inventory.services.costing import roll_standard_costs
+from inventory.services.counting import (
+    approve_count,
+    cancel_count,
+    classify_abc,
+    count_found,
+    count_line,
+    plan_count,
+    recount,
+    start_count,
+    submit_count,
+)
+from inventory.services.drying import end_drying, open_spool, start_drying
 from inventory.services.ledger import (
     Movement,
     adjust_stock,
@@ -19,6 +33,9 @@ from inventory.services.ledger import (
     scrap_stock,
     transfer_stock,
 )
+from inventory.services.library import add_product_file, release_product_file, withdraw_product_file
+from inventory.services.lots import attach_certificate, change_expiry
+from inventory.services.periods import close_period, create_period, reopen_period
 from inventory.services.plates import ask_of_printers, make_mixed_plate
 from inventory.services.printfiles import (
     ask_for_print_file,
@@ -45,12 +62,17 @@ from inventory.services.receipts import (
     release_lot,
 )
 from inventory.services.reservations import Need, Shortage, hand_over_reservations, release_reservations, reserve
-from inventory.services.spools import Weighed, move_spool, weigh_spool
+from inventory.services.revaluation import CostAdded, CostShare, CostSpread, add_cost, revalue_stock
+from inventory.services.reversal import reverse_transaction
+from inventory.services.spools import Weighed, make_spools, merge_spools, move_spool, split_spool, weigh_spool
 from inventory.services.units import UnitSpec, set_product_units
 
 __all__ = [
     "BOMLineSpec",
     "Consumed",
+    "CostAdded",
+    "CostShare",
+    "CostSpread",
     "Movement",
     "Need",
     "PlateSpec",
@@ -59,44 +81,73 @@ __all__ = [
     "Shortage",
     "UnitSpec",
     "Use",
+    "Want",
     "Weighed",
+    "add_cost",
+    "add_product_file",
     "adjust_stock",
+    "approve_count",
     "ask_for_print_file",
     "ask_of_printers",
+    "attach_certificate",
     "attach_print_file",
+    "buy",
+    "cancel_count",
     "cancel_purchase",
+    "change_expiry",
     "choose_material",
+    "classify_abc",
+    "close_period",
     "close_purchase_short",
     "consume",
+    "count_found",
+    "count_line",
+    "create_period",
     "create_product",
     "create_purchase_order",
+    "end_drying",
     "expire_lot",
     "expire_lots",
     "give_back",
     "hand_over_reservations",
     "issue",
     "make_mixed_plate",
+    "make_spools",
+    "merge_spools",
     "move_spool",
+    "open_spool",
     "order_purchase",
+    "plan_count",
     "post_transactions",
     "quarantine_lot",
     "receive_lot",
     "receive_output",
     "receive_purchase",
     "receive_stock",
+    "recount",
     "register_custom_product",
     "release_lot",
     "release_print_file",
+    "release_product_file",
     "release_reservations",
+    "reopen_period",
     "report_consumption",
     "reserve",
+    "revalue_stock",
+    "reverse_transaction",
+    "roll_standard_costs",
     "scrap_stock",
     "set_bom",
     "set_plates",
     "set_product_units",
     "slice_again",
+    "split_spool",
+    "start_count",
+    "start_drying",
+    "submit_count",
     "transfer_stock",
     "update_product",
     "weigh_spool",
     "withdraw_print_file",
+    "withdraw_product_file",
 ]
