@@ -14,6 +14,7 @@ from django.utils import timezone
 from blb3d.core.documents import Document, step_permissions
 
 STOCK = {"max_digits": 14, "decimal_places": 4}
+VALUE = {"max_digits": 20, "decimal_places": 4}
 
 
 class Reference(models.TextChoices):
@@ -25,6 +26,9 @@ class Reference(models.TextChoices):
     SALES_ORDER_LINE = "sales_order_line", "sales order line"
     SHIPMENT = "shipment", "shipment"
     PURCHASE_ORDER = "purchase_order", "purchase order"
+    GOODS_RECEIPT = "goods_receipt", "goods receipt"
+    VENDOR_RETURN = "vendor_return", "vendor return"
+    VENDOR_BILL = "vendor_bill", "vendor bill"
     RMA = "rma", "RMA"
     CYCLE_COUNT = "cycle_count", "cycle count"
     LOT = "lot", "lot"
@@ -71,6 +75,13 @@ class MaterialLot(Document):
     unit_cost = models.DecimalField(max_digits=12, decimal_places=4, default=Decimal(0))
     status = models.CharField(max_length=12, choices=Status.choices, default=Status.ACTIVE)
     coa_document_path = models.FileField(upload_to="coa/", max_length=500, blank=True)
+    coa_file_name = models.CharField(max_length=200, blank=True, default="", help_text="As the vendor named it")
+    coa_sha256 = models.CharField(max_length=64, blank=True, default="")
+    coa_uploaded_at = models.DateTimeField(null=True, blank=True)
+    coa_uploaded_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    labelled_at = models.DateTimeField(null=True, blank=True, help_text="When its label was last printed")
 
     class Meta:
         db_table = "material_lots"
@@ -98,6 +109,11 @@ class Spool(Document):
         InventoryLocation, models.PROTECT, null=True, blank=True, related_name="spools", help_text="Shelf or drybox"
     )
     weighed_at = models.DateTimeField(null=True, blank=True)
+    labelled_at = models.DateTimeField(null=True, blank=True, help_text="When its label was last printed")
+    opened_at = models.DateTimeField(null=True, blank=True, help_text="Since when it lies open; empty: sealed")
+    dried_at = models.DateTimeField(null=True, blank=True, help_text="When it was last taken out of the dryer")
+    split_from = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="parts")
+    merged_into = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="merged_spools")
 
     class Meta:
         db_table = "spools"
@@ -157,7 +173,10 @@ class LedgerQuerySet(models.QuerySet[Any]):
 
 
 class InventoryTransaction(models.Model):
-    """One movement of stock: an append-only ledger row. Sums of the change columns are the balances."""
+    """One movement of stock: an append-only ledger row. Sums of the change columns are the balances.
+
+    The sum of ``value_change`` of a balance is what it is worth: on hand times cost, at four decimals.
+    """
 
     class Kind(models.TextChoices):
         RECEIPT = "receipt", "receipt"
@@ -170,6 +189,7 @@ class InventoryTransaction(models.Model):
         RETURN = "return", "return"
         SHIPMENT = "shipment", "shipment"
         PRODUCTION_OUTPUT = "production_output", "production output"
+        REVALUATION = "revaluation", "revaluation"
 
     transaction_type = models.CharField(max_length=20, choices=Kind.choices)
     product = models.ForeignKey("inventory.Product", models.PROTECT, related_name="+")
@@ -179,9 +199,15 @@ class InventoryTransaction(models.Model):
     on_hand_change = models.DecimalField(**STOCK)
     allocated_change = models.DecimalField(**STOCK)
     unit_cost = models.DecimalField(max_digits=12, decimal_places=4, default=Decimal(0))
+    value_change = models.DecimalField(
+        **VALUE, default=Decimal(0), help_text="By how much the movement changed what the balance is worth"
+    )
     reference_type = models.CharField(max_length=20, choices=Reference.choices, default=Reference.MANUAL)
     reference_id = models.BigIntegerField(null=True, blank=True)
     reason = models.CharField(max_length=500, blank=True, default="")
+    reverses = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, related_name="reversals", help_text="The row that this undoes"
+    )
     transaction_date = models.DateTimeField(default=timezone.now)
     created_at = models.DateTimeField(default=timezone.now)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
@@ -196,6 +222,16 @@ class InventoryTransaction(models.Model):
             models.Index(fields=["-transaction_date"], name="inventory_trans_date_idx"),
             models.Index(fields=["product", "id"], name="inventory_trans_product_idx"),
             models.Index(fields=["reference_type", "reference_id"], name="inventory_trans_ref_idx"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["reverses"], condition=Q(reverses__isnull=False), name="inventory_trans_reversed_once"
+            )
+        ]
+        permissions = [
+            ("backdate_stock", "Can date stock movements back as far as the open periods go"),
+            ("reverse_inventorytransaction", "Can reverse inventorytransaction"),
+            ("revalue_stock", "Can change what stock is worth"),
         ]
 
     def __str__(self) -> str:
