@@ -397,3 +397,26 @@ class NoVendorAddress(BLB3DError):
     code = "PURCHASE_011"
     http_status = 409
     message = "This vendor has no e-mail address."
+
+
+class ImportHasErrors(BLB3DError):
+    """A row of the table is wrong; ``details["errors"]`` names each by row and column, nothing was changed."""
+
+    code = "IMPORT_004"
+    http_status = 409
+    message = "The table has errors; nothing was changed."
+
+
+class ImportChanged(BLB3DError):
+    """The data changed since the preview, so that the import would do something else now; nothing was changed."""
+
+    code = "IMPORT_005"
+    http_status = 409
+    message = "The data changed since the preview. Please look at it again; nothing was changed."
+
+
+class UnusableHeadings(BLB3DError):
+    """The table lacks a column that is needed, or has one twice."""
+
+    code = "IMPORT_006"
+    message = "The headings of the table do not fit."

@@ -3,6 +3,7 @@
 from blb3d.core.lifecycle import Lifecycle, Step
 from inventory.models import (
     CycleCount,
+    ImportBatch,
     MaterialLot,
     PurchaseOrder,
     PurchaseRequisition,
@@ -151,3 +152,20 @@ CYCLE_COUNT = Lifecycle(
         ),
     ],
 )  # fmt: skip
+
+IMPORT = Lifecycle(
+    ImportBatch,
+    initial=(ImportBatch.Status.PREVIEWED,),
+    number="file_name",
+    steps=[
+        Step(
+            "apply",
+            ("previewed",),
+            ("applied",),
+            "inventory.import_applied",
+            "inventory.apply_importbatch",
+            style="primary",
+        ),
+        Step("discard", ("previewed",), ("discarded",), None, "inventory.discard_importbatch"),
+    ],
+)

@@ -66,9 +66,11 @@ class ProductAdmin(DocumentAdmin):
                     ("color_name", "color_hex"),
                     ("diameter_mm", "density_g_cm3"),
                     "is_type_default",
+                    "requires_certificate",
                 )
             },
         ),
+        ("Drying", {"fields": ("is_hygroscopic", ("drying_celsius", "drying_hours"), "open_hours")}),
     )
     extra_verbs = (
         AdminVerb(

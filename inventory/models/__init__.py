@@ -13,6 +13,7 @@ from inventory.models.catalogue import (
 from inventory.models.counting import CycleCount, CycleCountLine
 from inventory.models.drying import DryingRecord
 from inventory.models.filaments import SliceFilament
+from inventory.models.imports import ImportBatch, ImportContent
 from inventory.models.library import ProductFile
 from inventory.models.periods import ReconciliationReport, StockBook, StockPeriod, StockPeriodValue
 from inventory.models.purchasing import PurchaseOrder, PurchaseOrderLine, PurchaseRequisition, Vendor
@@ -38,6 +39,8 @@ __all__ = [
     "DryingRecord",
     "GoodsReceipt",
     "GoodsReceiptLine",
+    "ImportBatch",
+    "ImportContent",
     "Inventory",
     "InventoryLocation",
     "InventoryTransaction",

@@ -1,6 +1,8 @@
 """What can be asked of inventory."""
 
 from inventory.selectors.catalogue import active_bom, materials_with_stock, products_for
+from inventory.selectors.counting import DueCount, due_for_counting, is_within_tolerance, open_counts
+from inventory.selectors.drying import DryingState, drying_states, spools_in_dryer, spools_to_dry
 from inventory.selectors.filaments import filaments_of, match_filaments
 from inventory.selectors.materials import (
     MaterialCheck,
@@ -12,7 +14,7 @@ from inventory.selectors.materials import (
     stock_costs,
 )
 from inventory.selectors.pictures import plate_picture
-from inventory.selectors.reconciliation import Difference, LedgerReport, verify_ledger
+from inventory.selectors.reconciliation import Difference, LedgerReport, prove_ledger, verify_ledger
 from inventory.selectors.review import Compared, compare_with_estimate, doubts_about
 from inventory.selectors.spools import find_spool, spool_text
 from inventory.selectors.stock import available, default_location, service_ids, usable_balances
@@ -26,12 +28,16 @@ from inventory.selectors.units import (
     units_of,
     usage_unit,
 )
+from inventory.selectors.valuation import Worth, total_value, valuation
 
 __all__ = [
     "Compared",
     "Difference",
+    "DryingState",
+    "DueCount",
     "LedgerReport",
     "MaterialCheck",
+    "Worth",
     "active_bom",
     "active_materials",
     "available",
@@ -40,25 +46,34 @@ __all__ = [
     "compare_with_estimate",
     "default_location",
     "doubts_about",
+    "drying_states",
+    "due_for_counting",
     "filaments_of",
     "find_spool",
     "from_stock",
+    "is_within_tolerance",
     "match_filaments",
     "materials_in_stock",
     "materials_with_stock",
+    "open_counts",
     "plate_picture",
     "price_of",
     "products_for",
+    "prove_ledger",
     "purchase_unit",
     "service_ids",
     "spool_text",
+    "spools_in_dryer",
+    "spools_to_dry",
     "stock_costs",
     "stock_quantity",
     "to_stock",
+    "total_value",
     "unit_choices",
     "unit_factors",
     "units_of",
     "usable_balances",
     "usage_unit",
+    "valuation",
     "verify_ledger",
 ]

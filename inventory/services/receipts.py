@@ -29,6 +29,7 @@ from inventory.models import (
 from inventory.selectors.stock import default_location
 from inventory.selectors.units import stock_quantity
 from inventory.services.ledger import Holder, Kind, Movement, lock_balances, post_transactions, valid_cost
+from inventory.services.lots import require_certificate
 from inventory.services.reservations import release_rows
 
 
@@ -52,7 +53,7 @@ def receive_lot(
     """Receive a lot into stock and return it; fact ``inventory.lot_received``.
 
     ``quantity`` is in ``unit``, else in the product's stock unit; ``unit_cost`` is per stock unit. A lot in quarantine
-    is on hand but cannot be used before it is released.
+    is on hand but cannot be used before it is released; one of a product that asks for a certificate begins there.
 
     Raises:
         LotNumberTaken: a lot with this number exists.
@@ -76,7 +77,7 @@ def receive_lot(
         quantity_received=kept,
         quantity_remaining=Decimal(0),
         unit_cost=valid_cost(unit_cost),
-        status=MaterialLot.Status.QUARANTINE if quarantine else MaterialLot.Status.ACTIVE,
+        status=_first_status(product, quarantine),
     )
     try:
         with transaction.atomic():
@@ -109,6 +110,11 @@ def receive_lot(
         purchase_order_id=purchase_order.pk if purchase_order else None,
     )
     return lot
+
+
+def _first_status(product: Product, quarantine: bool) -> MaterialLot.Status:
+    waits = quarantine or product.requires_certificate
+    return MaterialLot.Status.QUARANTINE if waits else MaterialLot.Status.ACTIVE
 
 
 @verb
@@ -151,9 +157,13 @@ def receive_output(
 
 @verb
 def release_lot(lot: MaterialLot, *, actor: User, reason: str = "") -> MaterialLot:
-    """Let a lot in quarantine be used; one that is empty stays so in all but name."""
+    """Let a lot in quarantine be used; one that is empty stays so in all but name.
+
+    Raises:
+        CertificateMissing: the product asks for a certificate of analysis, and the lot has none.
+    """
     with LOT.step(lot, "release", actor=actor, reason=reason):
-        pass
+        require_certificate(lot)
     return lot
 
 
