@@ -370,6 +370,13 @@ GROUPS: tuple[Group, ...] = (
             ),
             S("ENABLE_MULTI_COLOR", "bool", "true", "Off: one filament per quote."),
             S("ENABLE_AUTO_ROUTING", "bool", "true", "Off: dispatch only suggests a printer, a person starts the job."),
+            S(
+                "MRP_MAKE_LEAD_DAYS",
+                "int",
+                "1",
+                "Days that planning gives a product that is made and has no lead time of its own.",
+                minimum=0,
+            ),
             S("COMBINE_PLATES", "bool", "true", "Partly filled plates of several orders are printed as one."),
             S(
                 "COUNT_TOLERANCE_PERCENT",

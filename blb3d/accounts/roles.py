@@ -24,6 +24,7 @@ _OPERATOR = (
     "sales.view_shipment",
     "sales.view_shipmentline",
     "inventory.change_spool",
+    "inventory.add_purchaserequisition",
     "production.*_printjob",
     "production.change_printer",
     "production.add_printerproblem",
@@ -50,6 +51,14 @@ _PURCHASING = (
     "inventory.*_vendor",
     "inventory.*_purchaseorder",
     "inventory.*_purchaseorderline",
+    "inventory.*_purchaserequisition",
+    "inventory.*_vendoritem",
+    "inventory.*_vendorprice",
+    "inventory.*_goodsreceipt",
+    "inventory.*_landedcost",
+    "inventory.*_vendorreturn",
+    "inventory.*_vendorbill",
+    "inventory.*_vendorbillline",
     "inventory.*_materiallot",
     "inventory.*_spool",
     "inventory.*_product",
@@ -72,9 +81,21 @@ _ADDRESSES = ("integrations.view_printerconnection", "integrations.view_noticeru
 # addresses.
 EXCEPT: dict[str, tuple[str, ...]] = {
     "sales": ("quotes.approve_level2_quote", "quotes.approve_level3_quote", "sales.activate_pricerules", *_ADDRESSES),
-    "purchasing": _ADDRESSES,
+    # Who writes orders and enters bills does not also say yes to them.
+    "purchasing": (
+        "inventory.approve_purchaseorder",
+        "inventory.approve_own_purchaseorder",
+        "inventory.approve_vendorbill",
+        *_ADDRESSES,
+    ),
     "quality": _ADDRESSES,
-    "manager": ("quotes.approve_level3_quote",),
+    # Who runs the store does not also open closed books or date movements back without a limit.
+    "manager": (
+        "quotes.approve_level3_quote",
+        "inventory.reopen_stockperiod",
+        "inventory.backdate_stock",
+        "inventory.approve_own_purchaseorder",
+    ),
 }
 
 ROLES: dict[str, tuple[str, ...]] = {

@@ -46,12 +46,16 @@ from inventory.services.printfiles import (
 )
 from inventory.services.purchasing import (
     PurchaseLineSpec,
-    PurchaseReceipt,
+    approve_purchase,
     cancel_purchase,
+    cancel_purchase_rest,
     close_purchase_short,
     create_purchase_order,
+    mark_purchase_sent,
     order_purchase,
-    receive_purchase,
+    reschedule_purchase,
+    send_purchase_again,
+    settle_purchase,
 )
 from inventory.services.receipts import (
     expire_lot,
@@ -61,11 +65,13 @@ from inventory.services.receipts import (
     receive_output,
     release_lot,
 )
+from inventory.services.receiving import PurchaseReceipt, receive_goods, receive_purchase
 from inventory.services.reservations import Need, Shortage, hand_over_reservations, release_reservations, reserve
 from inventory.services.revaluation import CostAdded, CostShare, CostSpread, add_cost, revalue_stock
 from inventory.services.reversal import reverse_transaction
 from inventory.services.spools import Weighed, make_spools, merge_spools, move_spool, split_spool, weigh_spool
 from inventory.services.units import UnitSpec, set_product_units
+from inventory.services.variants import create_family, make_variants
 
 __all__ = [
     "BOMLineSpec",
@@ -87,6 +93,7 @@ __all__ = [
     "add_product_file",
     "adjust_stock",
     "approve_count",
+    "approve_purchase",
     "ask_for_print_file",
     "ask_of_printers",
     "attach_certificate",
@@ -94,6 +101,7 @@ __all__ = [
     "buy",
     "cancel_count",
     "cancel_purchase",
+    "cancel_purchase_rest",
     "change_expiry",
     "choose_material",
     "classify_abc",
@@ -102,6 +110,7 @@ __all__ = [
     "consume",
     "count_found",
     "count_line",
+    "create_family",
     "create_period",
     "create_product",
     "create_purchase_order",
@@ -113,6 +122,8 @@ __all__ = [
     "issue",
     "make_mixed_plate",
     "make_spools",
+    "make_variants",
+    "mark_purchase_sent",
     "merge_spools",
     "move_spool",
     "open_spool",
@@ -120,6 +131,7 @@ __all__ = [
     "plan_count",
     "post_transactions",
     "quarantine_lot",
+    "receive_goods",
     "receive_lot",
     "receive_output",
     "receive_purchase",
@@ -132,14 +144,17 @@ __all__ = [
     "release_reservations",
     "reopen_period",
     "report_consumption",
+    "reschedule_purchase",
     "reserve",
     "revalue_stock",
     "reverse_transaction",
     "roll_standard_costs",
     "scrap_stock",
+    "send_purchase_again",
     "set_bom",
     "set_plates",
     "set_product_units",
+    "settle_purchase",
     "slice_again",
     "split_spool",
     "start_count",

@@ -2,6 +2,10 @@
 
 Whatever is posted in one call is checked as a whole against the locked balances and either happens or does not. The
 number of statements does not depend on the number of movements (up to :data:`ROWS_PER_STATEMENT` balances).
+
+Every row says by how much it changed what its balance is worth (on hand times cost, at four decimals), so that the
+ledger alone gives the value of stock at any moment. A movement may be dated back a few days, never into closed books,
+before its lot came, or so that stock would have left before it was there.
 """
 
 from __future__ import annotations
@@ -9,10 +13,11 @@ from __future__ import annotations
 import datetime
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
+from django.conf import settings
 from django.db import IntegrityError, models, transaction
 from django.db.models import Case, DecimalField, F, Q, Value, When
 from django.db.models.functions import Round
@@ -22,7 +27,17 @@ from blb3d.accounts.models import User
 from blb3d.core.errors import InvalidValue
 from blb3d.core.units import positive_quantity, round_quantity
 from blb3d.core.verbs import verb
-from inventory.errors import InsufficientStock, LotNeeded, LotOfAnotherProduct, NotReserved
+from inventory.errors import (
+    DatedAhead,
+    DatedBeforeLot,
+    DatedTooFarBack,
+    InsufficientStock,
+    LotNeeded,
+    LotOfAnotherProduct,
+    NotReserved,
+    NotThereThen,
+    PeriodClosed,
+)
 from inventory.lifecycles import LOT
 from inventory.models import (
     Inventory,
@@ -33,6 +48,7 @@ from inventory.models import (
     Reference,
     Reservation,
 )
+from inventory.services.periods import lock_book
 
 Kind = InventoryTransaction.Kind
 
@@ -51,6 +67,11 @@ _STOCK_FIELD: DecimalField[Any, Any] = DecimalField(max_digits=14, decimal_place
 _COST_FIELD: DecimalField[Any, Any] = DecimalField(max_digits=12, decimal_places=4)
 _ZERO = Decimal(0)
 
+#: Clocks of two machines may differ by so much; what is dated ahead by less is dated now.
+_CLOCKS = datetime.timedelta(minutes=5)
+#: What is dated back by less was told as it happened: it needs no look into the books, see ``periods.GRACE``.
+_JUST_NOW = datetime.timedelta(minutes=1)
+
 
 @dataclass(frozen=True)
 class Movement:
@@ -58,7 +79,9 @@ class Movement:
 
     ``quantity`` is the signed change of what is on hand (negative for consumption, scrap and shipment), ``allocated``
     the signed change of what is reserved. A change of ``allocated`` changes the reservation of ``holder``, which is
-    the reference itself unless said otherwise. Without ``unit_cost`` the balance's own cost is recorded.
+    the reference itself unless said otherwise. Without ``unit_cost`` the balance's own cost is recorded; a revaluation
+    moves nothing and makes ``unit_cost`` the balance's cost. ``at`` dates the movement back. ``reverses_id`` names the
+    row that this one undoes: it is of the same kind, the other way round, at the cost of that row.
     """
 
     kind: str
@@ -73,18 +96,23 @@ class Movement:
     reason: str = ""
     at: datetime.datetime | None = None
     holder: Holder | None = None
+    reverses_id: int | None = None
 
     def __post_init__(self) -> None:
         """Bring quantities to stock precision and refuse a movement that contradicts its kind."""
         object.__setattr__(self, "quantity", round_quantity(self.quantity))
         object.__setattr__(self, "allocated", round_quantity(self.allocated))
+        forward = self.quantity if self.reverses_id is None else -self.quantity
         wrong = (
-            (self.kind in _INWARD and self.quantity < 0)
-            or (self.kind in _OUTWARD and self.quantity > 0)
+            (self.kind in _INWARD and forward < 0)
+            or (self.kind in _OUTWARD and forward > 0)
             or (self.kind in _ALLOCATING and self.quantity != 0)
+            or (self.kind == Kind.REVALUATION and bool(self.quantity or self.allocated))
         )
         if wrong:
             raise ValueError(f"A {self.kind} cannot change what is on hand by {self.quantity}.")
+        if self.kind == Kind.REVALUATION and self.unit_cost is None:
+            raise ValueError("A revaluation needs to say what a unit is worth.")
         if self.allocated and self.holder is None:
             if self.reference_id is None:
                 raise ValueError("A change of reserved stock needs to say for whom.")
@@ -95,6 +123,11 @@ class Movement:
         """Return which balance moves."""
         return (self.product_id, self.location_id, self.lot_id)
 
+    @property
+    def moves(self) -> bool:
+        """Return whether it changes anything."""
+        return bool(self.quantity or self.allocated) or self.kind == Kind.REVALUATION
+
 
 @verb
 def post_transactions(movements: Sequence[Movement], *, actor: User) -> list[InventoryTransaction]:
@@ -103,11 +136,15 @@ def post_transactions(movements: Sequence[Movement], *, actor: User) -> list[Inv
     Raises:
         InsufficientStock: a balance would fall below what is reserved on it; ``details["items"]`` names each.
         NotReserved: a reservation would fall below nothing.
+        DatedAhead, DatedTooFarBack: a movement is dated in the future, or further back than the actor may.
+        PeriodClosed: a movement is dated in closed books.
+        DatedBeforeLot, NotThereThen: a movement is dated before its stock came.
     """
-    moving = [movement for movement in movements if movement.quantity or movement.allocated]
+    moving = [movement for movement in movements if movement.moves]
     if not moving:
         return []
-    return post_locked(moving, _lock(moving), actor=actor)
+    _check_dates(moving, actor)
+    return _post(moving, lock_for(moving), actor=actor)
 
 
 def lock_balances(condition: Q) -> list[Inventory]:
@@ -124,6 +161,13 @@ def post_locked(
     """Post movements on balances that the caller holds locked; see :func:`post_transactions`."""
     if not movements:
         return []
+    _check_dates(movements, actor)
+    return _post(movements, balances, actor=actor)
+
+
+def _post(
+    movements: Sequence[Movement], balances: Mapping[Key, Inventory], *, actor: User
+) -> list[InventoryTransaction]:
     on_hand: dict[Key, Decimal] = defaultdict(Decimal)
     allocated: dict[Key, Decimal] = defaultdict(Decimal)
     lots: dict[int, Decimal] = defaultdict(Decimal)
@@ -136,16 +180,105 @@ def post_locked(
         if movement.holder is not None and movement.allocated:
             held[(balances[movement.key].pk, *movement.holder)] += movement.allocated
     _refuse_shortage(on_hand, allocated, balances)
+    _refuse_unseen(movements, balances)
     reservations = _plan_reservations({key: change for key, change in held.items() if change})
 
-    _move_balances(on_hand, allocated, _new_costs(movements, balances), balances)
+    effects, costs = _carry(movements, balances)
+    _move_balances(on_hand, allocated, costs, balances)
     _move_reservations(*reservations)
-    _move_lots({lot_id: change for lot_id, change in lots.items() if change}, actor=actor)
-    return _write_ledger(movements, balances, actor)
+    _refuse_before_receipt(movements, _move_lots({pk: change for pk, change in lots.items() if change}, actor=actor))
+    rows = _write_ledger(movements, effects, actor)
+    for key, balance in balances.items():
+        # Whoever posts on the same locked rows again starts from what they are now.
+        balance.on_hand_quantity += on_hand.get(key, _ZERO)
+        balance.allocated_quantity += allocated.get(key, _ZERO)
+        balance.cost_per_unit = costs.get(key, balance.cost_per_unit)
+    return rows
 
 
-def _lock(movements: Sequence[Movement]) -> dict[Key, Inventory]:
-    """Lock the balances that movements touch, making those that do not exist yet."""
+def _is_dated_back(movement: Movement, now: datetime.datetime) -> bool:
+    return movement.at is not None and movement.at < now - _JUST_NOW
+
+
+def _check_dates(movements: Sequence[Movement], actor: User) -> None:
+    """Refuse dates that nobody may give; a date in the past locks the book, so that it is not closed meanwhile."""
+    now = timezone.now()
+    dates = [movement.at for movement in movements if movement.at is not None]
+    if not dates:
+        return
+    if max(dates) > now + _CLOCKS:
+        raise DatedAhead(details={"at": max(dates).isoformat()})
+    earliest = min(dates)
+    if earliest >= now - _JUST_NOW:
+        return
+    days: int = settings.STOCK_BACKDATE_DAYS  # type: ignore[misc]
+    is_far = earliest < now - datetime.timedelta(days=days)
+    if is_far and actor.kind != "system" and not actor.has_perm("inventory.backdate_stock"):
+        raise DatedTooFarBack(details={"at": earliest.isoformat(), "days": days})
+    closed = lock_book().closed_through
+    if closed is not None and earliest < closed:
+        end = timezone.localtime(closed).isoformat()
+        raise PeriodClosed(details={"at": earliest.isoformat(), "closed_through": end})
+
+
+def _refuse_unseen(movements: Sequence[Movement], balances: Mapping[Key, Inventory]) -> None:
+    """Refuse stock that leaves, dated back, before it came; asks the ledger only when something is dated back."""
+    now = timezone.now()
+    since: dict[Key, datetime.datetime] = {}
+    for movement in movements:
+        if movement.quantity < 0 and movement.at is not None and _is_dated_back(movement, now):
+            since[movement.key] = min(movement.at, since.get(movement.key, now))
+    if not since:
+        return
+    changes: dict[Key, list[tuple[datetime.datetime, bool, Decimal]]] = {key: [] for key in since}
+    later = InventoryTransaction.objects.order_by().filter(
+        product_id__in={product for product, _, _ in since}, transaction_date__gte=min(since.values())
+    )
+    for product, place, lot, at, change in later.values_list(
+        "product_id", "location_id", "lot_id", "transaction_date", "on_hand_change"
+    ):
+        moved: Key = (product, place, lot)
+        if moved in since and at >= since[moved]:
+            changes[moved].append((at, change < 0, change))
+    items = []
+    for key, known in changes.items():
+        then = balances[key].on_hand_quantity - sum((change for _, _, change in known), _ZERO)
+        told = [(min(m.at or now, now), m.quantity < 0, m.quantity) for m in movements if m.key == key and m.quantity]
+        for at, _, change in sorted([*known, *told]):
+            if then + change < 0 and at >= since[key]:
+                items.append({**_item(key, -change, then), "at": at.isoformat()})
+                break
+            then += change
+    if items:
+        raise NotThereThen(details={"items": items})
+
+
+def _refuse_before_receipt(movements: Sequence[Movement], lots: Sequence[MaterialLot]) -> None:
+    """Refuse movements dated before their lot came."""
+    now = timezone.now()
+    dated = {
+        (movement.lot_id, movement.at)
+        for movement in movements
+        if movement.lot_id is not None and _is_dated_back(movement, now)
+    }
+    known = {lot.pk: lot for lot in lots}
+    missing = {lot for lot, _ in dated if lot not in known}
+    if missing:
+        known |= MaterialLot.all_objects.in_bulk(missing)
+    for lot_id, at in dated:
+        lot = known[lot_id]  # type: ignore[index]
+        if at is not None and at < lot.received_date:
+            raise DatedBeforeLot(
+                details={
+                    "lot_number": lot.lot_number,
+                    "received": lot.received_date.isoformat(),
+                    "at": at.isoformat(),
+                }
+            )
+
+
+def lock_for(movements: Sequence[Movement]) -> dict[Key, Inventory]:
+    """Lock the balances that movements touch, making those that do not exist yet; needs a transaction."""
     net: dict[Key, Decimal] = defaultdict(Decimal)
     for movement in movements:
         net[movement.key] += movement.quantity - movement.allocated
@@ -215,18 +348,46 @@ def _refuse_shortage(
         raise _shortage(items)
 
 
-def _new_costs(movements: Sequence[Movement], balances: Mapping[Key, Inventory]) -> dict[Key, Decimal]:
-    """Return the moving average cost of each balance that something with a cost comes to."""
-    values: dict[Key, tuple[Decimal, Decimal]] = {}
+def worth(quantity: Decimal, unit_cost: Decimal) -> Decimal:
+    """Return what stock is worth in the books."""
+    return round_quantity(quantity * unit_cost)
+
+
+def _carry(
+    movements: Sequence[Movement], balances: Mapping[Key, Inventory]
+) -> tuple[list[tuple[Decimal, Decimal]], dict[Key, Decimal]]:
+    """Return the cost and the change of value of each movement, in order, and the costs of balances that changed."""
+    effects: list[tuple[Decimal, Decimal]] = []
+    states: dict[Key, tuple[Decimal, Decimal]] = {}
     for movement in movements:
-        if movement.quantity <= 0 or movement.unit_cost is None:
+        key, balance = movement.key, balances[movement.key]
+        quantity, cost = states.get(key, (balance.on_hand_quantity, balance.cost_per_unit))
+        own = cost if movement.unit_cost is None else movement.unit_cost
+        if not movement.quantity and movement.kind != Kind.REVALUATION:
+            effects.append((own, _ZERO))
             continue
-        balance = balances[movement.key]
-        quantity, value = values.get(
-            movement.key, (balance.on_hand_quantity, balance.on_hand_quantity * balance.cost_per_unit)
-        )
-        values[movement.key] = (quantity + movement.quantity, value + movement.quantity * movement.unit_cost)
-    return {key: round_quantity(value / quantity) for key, (quantity, value) in values.items()}
+        after = quantity + movement.quantity
+        new_cost = _cost_after(movement, quantity, cost)
+        effects.append((own, worth(after, new_cost) - worth(quantity, cost)))
+        states[key] = (after, new_cost)
+    costs = {key: cost for key, (_, cost) in states.items() if cost != balances[key].cost_per_unit}
+    return effects, costs
+
+
+def _cost_after(movement: Movement, quantity: Decimal, cost: Decimal) -> Decimal:
+    """Return what a unit costs once a movement has come to, or left, a quantity at a cost: the moving average."""
+    if movement.unit_cost is None:
+        return cost
+    if movement.kind == Kind.REVALUATION:
+        return movement.unit_cost
+    if movement.quantity < 0 and movement.reverses_id is None:
+        return cost
+    after = quantity + movement.quantity
+    if after <= 0:
+        return cost
+    if movement.quantity > 0 and quantity <= 0:
+        return movement.unit_cost
+    return max(_ZERO, round_quantity((quantity * cost + movement.quantity * movement.unit_cost) / after))
 
 
 def _batches(keys: Collection[Any]) -> Iterator[list[Any]]:
@@ -297,10 +458,10 @@ def _move_reservations(new: list[Reservation], changed: Mapping[int, Decimal], g
         Reservation.objects.bulk_create(new)
 
 
-def _move_lots(changes: Mapping[int, Decimal], *, actor: User) -> None:
-    """Change what is left of lots; an empty one is depleted, a refilled one is active again."""
+def _move_lots(changes: Mapping[int, Decimal], *, actor: User) -> list[MaterialLot]:
+    """Change what is left of lots; an empty one is depleted, a refilled one is active again. Return them, locked."""
     if not changes:
-        return
+        return []
     lots = list(MaterialLot.all_objects.select_for_update().filter(pk__in=changes).order_by("pk"))
     for pks in _batches(changes):
         # The version rises so that a form that was opened before cannot write an old remainder back.
@@ -315,16 +476,18 @@ def _move_lots(changes: Mapping[int, Decimal], *, actor: User) -> None:
     for step, moved in (("deplete", empty), ("reopen", refilled)):
         with LOT.step_many(moved, step, actor=actor):
             pass
+    return lots
 
 
 def _write_ledger(
-    movements: Sequence[Movement], balances: Mapping[Key, Inventory], actor: User
+    movements: Sequence[Movement], effects: Sequence[tuple[Decimal, Decimal]], actor: User
 ) -> list[InventoryTransaction]:
     now = timezone.now()
     rows = []
-    for movement in movements:
-        cost = balances[movement.key].cost_per_unit if movement.unit_cost is None else movement.unit_cost
+    for movement, (cost, value_change) in zip(movements, effects, strict=True):
         signed = movement.kind in {Kind.ADJUSTMENT, Kind.TRANSFER}
+        # What undoes a row counts against it wherever quantities of a kind are added up.
+        sign = 1 if movement.reverses_id is None else -1
         quantity = movement.allocated if movement.kind in _ALLOCATING else movement.quantity
         rows.append(
             InventoryTransaction(
@@ -332,14 +495,16 @@ def _write_ledger(
                 product_id=movement.product_id,
                 location_id=movement.location_id,
                 lot_id=movement.lot_id,
-                quantity=quantity if signed else abs(quantity),
+                quantity=quantity if signed else sign * abs(quantity),
                 on_hand_change=movement.quantity,
                 allocated_change=movement.allocated,
                 unit_cost=cost,
+                value_change=value_change,
                 reference_type=movement.reference_type,
                 reference_id=movement.reference_id,
                 reason=movement.reason[:500],
-                transaction_date=movement.at or now,
+                reverses_id=movement.reverses_id,
+                transaction_date=min(movement.at or now, now),
                 created_at=now,
                 created_by=actor,
             )
@@ -376,6 +541,7 @@ def adjust_stock(
     quantity_change: Decimal,
     reason: str,
     lot: MaterialLot | None = None,
+    at: datetime.datetime | None = None,
     actor: User,
 ) -> InventoryTransaction:
     """Correct a balance by a signed quantity in the stock unit, for a reason that an auditor can read.
@@ -401,6 +567,7 @@ def adjust_stock(
         quantity_change,
         reference_type=Reference.MANUAL,
         reason=reason,
+        at=at,
     )
     return post_transactions([movement], actor=actor)[0]
 
@@ -414,6 +581,7 @@ def transfer_stock(
     target: InventoryLocation,
     lot: MaterialLot | None = None,
     reason: str = "",
+    at: datetime.datetime | None = None,
     actor: User,
 ) -> list[InventoryTransaction]:
     """Move free stock to another location at its own cost; two ledger rows that add up to nothing.
@@ -427,15 +595,15 @@ def transfer_stock(
         raise InvalidValue("Source and target are the same location.", details={"field": "target"})
     require_lot_of(lot, product)
     lot_id = lot.pk if lot else None
-    cost = Inventory.objects.filter(product=product, location=source, lot=lot).values_list("cost_per_unit", flat=True)
-    unit_cost = cost.first() or _ZERO
-    return post_transactions(
-        [
-            Movement(Kind.TRANSFER, product.pk, place.pk, lot_id, change, unit_cost=unit_cost, reason=reason)
-            for place, change in ((source, -quantity), (target, quantity))
-        ],
-        actor=actor,
-    )
+    movements = [
+        Movement(Kind.TRANSFER, product.pk, place.pk, lot_id, change, reason=reason, at=at)
+        for place, change in ((source, -quantity), (target, quantity))
+    ]
+    _check_dates(movements, actor)
+    balances = lock_for(movements)
+    # Read under the lock: what arrives is worth what has left.
+    cost = balances[movements[0].key].cost_per_unit
+    return _post([replace(movement, unit_cost=cost) for movement in movements], balances, actor=actor)
 
 
 @verb
@@ -446,6 +614,7 @@ def scrap_stock(
     quantity: Decimal,
     reason: str,
     lot: MaterialLot | None = None,
+    at: datetime.datetime | None = None,
     actor: User,
 ) -> InventoryTransaction:
     """Throw free stock away, for a reason.
@@ -458,7 +627,13 @@ def scrap_stock(
         raise InvalidValue("Scrap needs a reason.", details={"field": "reason"})
     require_lot_of(lot, product)
     movement = Movement(
-        Kind.SCRAP, product.pk, location.pk, lot.pk if lot else None, -positive_quantity(quantity), reason=reason
+        Kind.SCRAP,
+        product.pk,
+        location.pk,
+        lot.pk if lot else None,
+        -positive_quantity(quantity),
+        reason=reason,
+        at=at,
     )
     return post_transactions([movement], actor=actor)[0]
 
@@ -473,6 +648,7 @@ def receive_stock(
     reference_type: str = Reference.MANUAL,
     reference_id: int | None = None,
     reason: str = "",
+    at: datetime.datetime | None = None,
     actor: User,
 ) -> InventoryTransaction:
     """Receive stock of a product that is not tracked by lot, at a cost per stock unit.
@@ -491,5 +667,6 @@ def receive_stock(
         reference_type=reference_type,
         reference_id=reference_id,
         reason=reason,
+        at=at,
     )
     return post_transactions([movement], actor=actor)[0]

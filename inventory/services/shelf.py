@@ -18,6 +18,7 @@ from inventory.models import Inventory, InventoryTransaction, MaterialLot, Reser
 from inventory.services.ledger import Holder, Key, Kind, Movement, lock_balances, post_locked
 
 _LONG_AGO = datetime.datetime.min.replace(tzinfo=datetime.UTC)
+_NEVER = datetime.datetime.max.replace(tzinfo=datetime.UTC)
 
 
 class Shelf:
@@ -42,7 +43,11 @@ class Shelf:
             self._read_held(_held_by(holders).filter(balance__product_id__in=products))
 
     def _in_order(self, rows: Iterable[Inventory], products: set[int]) -> dict[int, list[Inventory]]:
-        """Return each product's usable balances, first received first; stock without a lot counts as oldest."""
+        """Return each product's usable balances in the order in which they are to be used.
+
+        What expires first goes first; lots that do not expire follow, first received first. Stock without a lot counts
+        as oldest of all.
+        """
         lots = {
             pk: (status, received, expires)
             for pk, status, received, expires in MaterialLot.all_objects.filter(
@@ -53,22 +58,23 @@ class Shelf:
             .distinct()
         }
         now = timezone.now()
-        queues: dict[int, list[tuple[datetime.datetime, int, Inventory]]] = defaultdict(list)
+        queues: dict[int, list[tuple[datetime.datetime, datetime.datetime, int, Inventory]]] = defaultdict(list)
         for row in rows:
-            received = _LONG_AGO
+            received, expires = _LONG_AGO, _LONG_AGO
             if row.lot_id is not None:
-                status, received, expires = lots[row.lot_id]
-                if status != MaterialLot.Status.ACTIVE or (expires is not None and expires <= now):
+                status, received, ends = lots[row.lot_id]
+                expires = ends or _NEVER
+                if status != MaterialLot.Status.ACTIVE or expires <= now:
                     continue
-            queues[row.product_id].append((received, row.pk, row))
-        return {product: [row for _, _, row in sorted(queue)] for product, queue in queues.items()}
+            queues[row.product_id].append((expires, received, row.pk, row))
+        return {product: [row for *_, row in sorted(queue)] for product, queue in queues.items()}
 
     def _read_held(self, reservations: Iterable[Reservation]) -> None:
         for row in reservations:
             self._held[(row.balance_id, (row.reference_type, row.reference_id))] = row.quantity
 
     def usable(self, product_id: int) -> list[Inventory]:
-        """Return the product's balances in active, unexpired lots, first in first out."""
+        """Return the product's balances in active, unexpired lots: first expiring, then first received first."""
         return self._queues.get(product_id, [])
 
     def of_lot(self, lot_id: int) -> list[Inventory]:
@@ -84,7 +90,7 @@ class Shelf:
         return self._held.get((balance.pk, holder), Decimal(0))
 
     def held_rows(self, holder: Holder, product_id: int) -> list[tuple[Inventory, Decimal]]:
-        """Return where a holder has reserved a product, usable first in first out, then the rest."""
+        """Return where a holder has reserved a product, usable lots in their order, then the rest."""
         rows = [*self.usable(product_id), *self._unusable.get(product_id, [])]
         return [(row, held) for row in rows if (held := self.held(row, holder)) > 0]
 

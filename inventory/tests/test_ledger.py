@@ -7,6 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from blb3d.core.errors import InvalidValue, NotAllowed
+from blb3d.core.tests.counting import statements_of
 from inventory import services as inventory
 from inventory.errors import InsufficientStock, LotOfAnotherProduct, NotReserved
 from inventory.models import Inventory, InventoryTransaction, MaterialLot, Reservation
@@ -26,7 +27,7 @@ D = Decimal
 
 
 def statements(captured: CaptureQueriesContext) -> int:
-    return sum("SAVEPOINT" not in query["sql"] for query in captured.captured_queries)
+    return len(statements_of(captured))
 
 
 def balance_of(product):
@@ -178,6 +179,11 @@ def test_a_transfer_moves_free_stock_at_its_cost():
     assert list(Inventory.objects.order_by("pk").values_list("on_hand_quantity", "cost_per_unit")) == [
         (D("1.5"), D("11")),
         (D("0.5"), D("11")),
+    ]
+    assert list(InventoryTransaction.objects.order_by("pk").values_list("value_change", flat=True)) == [
+        D("22"),
+        D("-5.5"),
+        D("5.5"),
     ]
     lot.refresh_from_db()
     assert lot.quantity_remaining == D(2)
