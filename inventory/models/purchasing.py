@@ -98,6 +98,8 @@ class PurchaseOrderLine(Document):
     unit_price = models.DecimalField(max_digits=12, decimal_places=4, default=Decimal(0))
     needed_on = models.DateField(null=True, blank=True)
     expected_on = models.DateField(null=True, blank=True, help_text="Empty: the order's")
+    #: What was expected when it was ordered: what the vendor is measured by, whatever is put off later.
+    promised_on = models.DateField(null=True, blank=True, editable=False)
     #: All in the line's own unit.
     quantity_received = models.DecimalField(**_QUANTITY, default=Decimal(0))
     quantity_returned = models.DecimalField(**_QUANTITY, default=Decimal(0))

@@ -1,26 +1,33 @@
-"""Purchase orders: written, ordered, received as lots and stock, closed."""
+"""Purchase orders: written, approved, ordered, put off, closed. What comes of them is in ``receiving.py``."""
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from django.conf import settings
 from django.utils import timezone
 
 from blb3d.accounts.models import User
-from blb3d.core.documents import insert_documents, update_documents
-from blb3d.core.errors import InvalidValue
-from blb3d.core.numbering import next_number, next_numbers
-from blb3d.core.units import positive_quantity, round_quantity
+from blb3d.core.documents import insert_documents, lock_documents, update_documents
+from blb3d.core.errors import InvalidTransition, InvalidValue, NotAllowed, ReasonRequired
+from blb3d.core.lifecycle import allow
+from blb3d.core.money import line_total, round_money
+from blb3d.core.numbering import next_number
+from blb3d.core.outbox import emit
+from blb3d.core.units import positive_quantity
 from blb3d.core.verbs import verb
+from inventory.errors import ApprovalNeeded, ApprovesOwnOrder, NothingOwed, NoVendorAddress, PurchaseNotEditable
 from inventory.lifecycles import PURCHASE_ORDER
-from inventory.models import InventoryLocation, Product, PurchaseOrder, PurchaseOrderLine, Reference, Vendor
-from inventory.selectors.stock import default_location
+from inventory.models import Product, PurchaseOrder, PurchaseOrderLine, Vendor
 from inventory.selectors.units import stock_quantity, unit_factors
-from inventory.services.ledger import Kind, Movement, post_transactions, valid_cost
-from inventory.services.receipts import receive_lot
+from inventory.services.ledger import valid_cost
+
+Status = PurchaseOrder.Status
+_ON_ITS_WAY = (Status.ORDERED, Status.PARTIALLY_RECEIVED)
+_LARGEST = Decimal(10_000_000)
 
 
 @dataclass(frozen=True)
@@ -31,18 +38,9 @@ class PurchaseLineSpec:
     quantity: Decimal
     unit: str
     unit_price: Decimal = Decimal(0)
-
-
-@dataclass(frozen=True)
-class PurchaseReceipt:
-    """What came of a line, in the line's unit; ``lot_number`` is ours and drawn when a tracked product has none."""
-
-    line_id: int
-    quantity: Decimal
-    lot_number: str = ""
-    vendor_lot_number: str = ""
-    expires_at: datetime.datetime | None = None
-    quarantine: bool = False
+    vendor_sku: str = ""
+    needed_on: datetime.date | None = None
+    expected_on: datetime.date | None = None
 
 
 @verb
@@ -51,15 +49,17 @@ def create_purchase_order(
     *,
     lines: Sequence[PurchaseLineSpec] = (),
     expected_on: datetime.date | None = None,
-    currency: str = "USD",
+    currency: str = "",
+    freight: Decimal = Decimal(0),
+    tax: Decimal = Decimal(0),
     notes: str = "",
     actor: User,
 ) -> PurchaseOrder:
-    """Write a draft order to a vendor; lines may be added until it is ordered.
+    """Write a draft order to a vendor, in its currency unless told otherwise; lines may be added until it is ordered.
 
     Raises:
-        InvalidValue: a quantity is not above 0.
-        UnknownConversion: a unit does not measure what the product's stock unit does.
+        InvalidValue: a quantity is not above 0, or freight or tax is no amount.
+        UnknownConversion: a unit is not the product's and does not measure what its stock unit does.
     """
     rows = []
     factors = unit_factors([line.product.pk for line in lines])
@@ -69,13 +69,24 @@ def create_purchase_order(
             PurchaseOrderLine(
                 line_number=number,
                 product=line.product,
+                vendor_sku=line.vendor_sku,
                 quantity=positive_quantity(line.quantity),
                 unit_of_measure=line.unit,
                 unit_price=valid_cost(line.unit_price),
+                needed_on=line.needed_on,
+                expected_on=line.expected_on,
             )
         )
     order = PurchaseOrder(
-        po_number=next_number("PUR"), vendor=vendor, expected_on=expected_on, currency=currency, notes=notes
+        po_number=next_number("PUR"),
+        vendor=vendor,
+        expected_on=expected_on,
+        currency=currency or vendor.currency,
+        subtotal=_sum_of(rows),
+        freight=valid_amount(freight, "freight"),
+        tax=valid_amount(tax, "tax"),
+        notes=notes,
+        written_by=actor,
     )
     order.save()
     for row in rows:
@@ -84,92 +95,235 @@ def create_purchase_order(
     return order
 
 
+def valid_amount(amount: Decimal, what: str) -> Decimal:
+    """Return an amount of money at cents.
+
+    Raises:
+        InvalidValue: it is negative, not a number or absurdly large.
+    """
+    if not amount.is_finite() or amount < 0 or amount > _LARGEST:
+        raise InvalidValue(f"The {what} is an amount of at least 0.", details={"field": what})
+    return round_money(amount)
+
+
+def _sum_of(lines: Collection[PurchaseOrderLine]) -> Decimal:
+    return sum((line_total(line.unit_price, line.quantity) for line in lines), Decimal(0))
+
+
+@verb
+def settle_purchase(order: PurchaseOrder, *, actor: User) -> PurchaseOrder:
+    """Bring a draft's sum to its lines after they were edited; what was approved before is approved no more.
+
+    Raises:
+        PurchaseNotEditable: the order was sent.
+        UnknownConversion: a line could not be received, because its unit is not one of the product's.
+    """
+    [row] = lock_documents(PurchaseOrder.objects.filter(pk=order.pk))
+    if row.status != Status.DRAFT:
+        raise PurchaseNotEditable(details={"po_number": row.po_number})
+    lines = list(row.lines.select_related("product"))
+    _check_units(lines)
+    row.subtotal, row.written_by, row.approved_by, row.approved_at = _sum_of(lines), actor, None, None
+    row.save()
+    order.refresh_from_db()
+    return order
+
+
+def _check_units(lines: Sequence[PurchaseOrderLine]) -> None:
+    factors = unit_factors([line.product_id for line in lines])
+    for line in lines:
+        stock_quantity(line.product, line.quantity, line.unit_of_measure, factors=factors)
+
+
+def needs_approval(order: PurchaseOrder) -> bool:
+    """Tell whether an order is too dear to be sent without a second person's word, and has none yet."""
+    limit: Decimal = settings.PURCHASE_APPROVAL_OVER  # type: ignore[misc]
+    return order.approved_at is None and order.total > limit
+
+
+@verb
+def approve_purchase(order: PurchaseOrder, *, actor: User, reason: str = "") -> PurchaseOrder:
+    """Say that a draft may be ordered as it is; the word holds until its lines change.
+
+    Emits ``inventory.purchase_approved``.
+
+    Raises:
+        NotAllowed: the actor may not approve orders.
+        ApprovesOwnOrder: the actor wrote the order or last changed its lines, and may not approve own orders.
+        InvalidTransition: the order is no draft, or approved already.
+        InvalidValue: it has no lines.
+    """
+    allow(actor, "inventory.approve_purchaseorder")
+    [row] = lock_documents(PurchaseOrder.objects.filter(pk=order.pk))
+    if row.status != Status.DRAFT or row.approved_at is not None:
+        raise InvalidTransition("Only a draft that nobody has approved yet is approved.", details={"step": "approve"})
+    if not row.lines.exists():
+        raise InvalidValue("A purchase order needs a line.", details={"field": "lines"})
+    if actor.pk in (row.created_by_id, row.written_by_id):
+        try:
+            allow(actor, "inventory.approve_own_purchaseorder")
+        except NotAllowed:
+            raise ApprovesOwnOrder(details={"po_number": row.po_number}) from None
+    row.approved_by, row.approved_at = actor, timezone.now()
+    row.save()
+    emit(
+        "inventory.purchase_approved",
+        f"inventory.purchaseorder:{row.pk}",
+        id=row.pk,
+        number=row.po_number,
+        approved_by_id=actor.pk,
+        total=str(row.total),
+    )
+    order.refresh_from_db()
+    return order
+
+
 @verb
 def order_purchase(order: PurchaseOrder, *, actor: User, reason: str = "") -> PurchaseOrder:
-    """Mark the order as sent to the vendor today.
+    """Order it from the vendor today; the vendor is mailed the order once this is committed.
+
+    The days on which lines are expected become the days that the vendor is measured by.
 
     Raises:
         InvalidValue: it has no lines.
         UnknownConversion: a line could not be received, because its unit is not one of the product's.
+        ApprovalNeeded: it is above what may be ordered without a second person's word.
     """
     with PURCHASE_ORDER.step(order, "order", actor=actor, reason=reason):
         lines = list(order.lines.select_related("product"))
         if not lines:
             raise InvalidValue("A purchase order needs a line.", details={"field": "lines"})
-        factors = unit_factors([line.product_id for line in lines])
+        _check_units(lines)
+        order.subtotal = _sum_of(lines)
+        if needs_approval(order):
+            raise ApprovalNeeded(
+                details={"total": str(order.total), "over": str(settings.PURCHASE_APPROVAL_OVER)}  # type: ignore[misc]
+            )
         for line in lines:
-            stock_quantity(line.product, line.quantity, line.unit_of_measure, factors=factors)
+            line.promised_on = line.expected_on or order.expected_on
+        update_documents(lines, ["promised_on"])
         order.ordered_on = timezone.localdate()
     return order
 
 
 @verb
-def receive_purchase(
-    order: PurchaseOrder,
-    receipts: Sequence[PurchaseReceipt],
-    *,
-    location: InventoryLocation | None = None,
-    actor: User,
-    reason: str = "",
-) -> PurchaseOrder:
-    """Receive what came: tracked products as lots, others as plain stock; more than ordered may come.
-
-    The order is received when every line is.
+def send_purchase_again(order: PurchaseOrder, *, actor: User) -> PurchaseOrder:
+    """Mail the order to the vendor once more; fact ``inventory.purchase_send_asked``.
 
     Raises:
         InvalidTransition: the order is not on its way.
-        InvalidValue: nothing came, or a line is not of this order.
+        NoVendorAddress: the vendor has no mail address.
     """
-    if not receipts:
-        raise InvalidValue("Please say what came.", details={"field": "receipts"})
-    with PURCHASE_ORDER.step(order, "receive", actor=actor, reason=reason) as move:
-        place = location or default_location()
-        lines = {line.pk: line for line in order.lines.select_related("product")}
-        factors = unit_factors([line.product_id for line in lines.values()])
-        unknown = [receipt.line_id for receipt in receipts if receipt.line_id not in lines]
-        if unknown:
-            raise InvalidValue("A line is not of this order.", details={"lines": unknown})
-        tracked = [r for r in receipts if not r.lot_number and lines[r.line_id].product.is_lot_tracked]
-        drawn = iter(next_numbers("LOT", len(tracked)))
-        plain = []
-        for receipt in receipts:
-            line = lines[receipt.line_id]
-            quantity = positive_quantity(receipt.quantity)
-            kept = stock_quantity(line.product, quantity, line.unit_of_measure, factors=factors)
-            cost = round_quantity(line.unit_price * quantity / kept)
-            line.quantity_received += quantity
-            if receipt.lot_number or line.product.is_lot_tracked:
-                receive_lot(
-                    line.product,
-                    lot_number=receipt.lot_number or next(drawn),
-                    quantity=kept,
-                    unit_cost=cost,
-                    vendor=order.vendor,
-                    purchase_order=order,
-                    location=place,
-                    vendor_lot_number=receipt.vendor_lot_number,
-                    expires_at=receipt.expires_at,
-                    quarantine=receipt.quarantine,
-                    actor=actor,
-                )
-            else:
-                plain.append(
-                    Movement(
-                        Kind.RECEIPT,
-                        line.product_id,
-                        place.pk,
-                        quantity=kept,
-                        unit_cost=cost,
-                        reference_type=Reference.PURCHASE_ORDER,
-                        reference_id=order.pk,
-                    )
-                )
-        post_transactions(plain, actor=actor)
-        touched = {receipt.line_id for receipt in receipts}
-        update_documents([lines[pk] for pk in sorted(touched)], ["quantity_received"])
-        if all(line.quantity_received >= line.quantity for line in lines.values()):
-            move.to(PurchaseOrder.Status.RECEIVED)
+    if order.status not in _ON_ITS_WAY:
+        raise InvalidTransition("Only an order that is on its way is sent.", details={"step": "send"})
+    if not order.vendor.email:
+        raise NoVendorAddress(details={"vendor": order.vendor.code})
+    emit("inventory.purchase_send_asked", f"inventory.purchaseorder:{order.pk}", id=order.pk, number=order.po_number)
     return order
+
+
+@verb
+def mark_purchase_sent(order: PurchaseOrder, *, actor: User) -> PurchaseOrder:
+    """Keep when the mail server took the order for the vendor."""
+    [row] = lock_documents(PurchaseOrder.all_objects.filter(pk=order.pk))
+    row.sent_at = timezone.now()
+    row.save()
+    return row
+
+
+@verb
+def reschedule_purchase(
+    order: PurchaseOrder,
+    *,
+    expected_on: datetime.date,
+    line_ids: Collection[int] | None = None,
+    reason: str,
+    actor: User,
+) -> PurchaseOrder:
+    """Expect an order, or some of its lines, on another day; fact ``inventory.purchase_rescheduled``.
+
+    What the vendor promised when it was ordered stays what it is measured by.
+
+    Raises:
+        ReasonRequired: no reason is given.
+        InvalidTransition: nothing of the order is on its way.
+        InvalidValue: a line is not of this order.
+        NothingOwed: nothing of these lines is still to come.
+    """
+    if not reason.strip():
+        raise ReasonRequired(details={"step": "reschedule"})
+    row, lines = _open_lines(order, line_ids, "reschedule", (Status.DRAFT, *_ON_ITS_WAY))
+    for line in lines:
+        line.expected_on = expected_on
+    update_documents(lines, ["expected_on"])
+    days = [line.expected_on or row.expected_on for line in row.lines.all() if line.owed]
+    row.expected_on = max((day for day in days if day is not None), default=expected_on)
+    row.save()
+    emit(
+        "inventory.purchase_rescheduled",
+        f"inventory.purchaseorder:{row.pk}",
+        id=row.pk,
+        number=row.po_number,
+        expected_on=expected_on.isoformat(),
+        line_ids=[line.pk for line in lines],
+        product_ids=sorted({line.product_id for line in lines}),
+    )
+    order.refresh_from_db()
+    return order
+
+
+@verb
+def cancel_purchase_rest(order: PurchaseOrder, *, line_ids: Collection[int], reason: str, actor: User) -> PurchaseOrder:
+    """Expect no more of some lines; when nothing is owed any more, the order is closed short, or cancelled.
+
+    Raises:
+        ReasonRequired: no reason is given.
+        InvalidTransition: the order is not on its way.
+        InvalidValue: a line is not of this order.
+        NothingOwed: nothing of these lines is still to come.
+    """
+    if not reason.strip():
+        raise ReasonRequired(details={"step": "cancel_rest"})
+    row, lines = _open_lines(order, line_ids, "cancel_rest", _ON_ITS_WAY)
+    for line in lines:
+        line.quantity_cancelled += line.owed
+    update_documents(lines, ["quantity_cancelled"])
+    if not any(line.owed for line in row.lines.all()):
+        if row.status == Status.ORDERED:
+            cancel_purchase(row, reason=reason, actor=actor)
+        else:
+            close_purchase_short(row, reason=reason, actor=actor)
+    else:
+        emit(
+            "inventory.purchase_cut",
+            f"inventory.purchaseorder:{row.pk}",
+            id=row.pk,
+            number=row.po_number,
+            line_ids=[line.pk for line in lines],
+            product_ids=sorted({line.product_id for line in lines}),
+        )
+    order.refresh_from_db()
+    return order
+
+
+def _open_lines(
+    order: PurchaseOrder, line_ids: Collection[int] | None, step: str, statuses: Collection[str]
+) -> tuple[PurchaseOrder, list[PurchaseOrderLine]]:
+    """Lock an order and return it with those of the named lines that are still owed; all of them when none is named."""
+    [row] = lock_documents(PurchaseOrder.objects.filter(pk=order.pk))
+    if row.status not in statuses:
+        raise InvalidTransition(
+            f"{step.replace('_', ' ').capitalize()} is not possible from {row.status}.",
+            details={"step": step, "status": row.status},
+        )
+    lines = {line.pk: line for line in row.lines.all()}
+    wanted = set(lines) if line_ids is None else set(line_ids)
+    if not wanted or wanted - set(lines):
+        raise InvalidValue("A line is not of this order.", details={"lines": sorted(wanted - set(lines))})
+    found = [line for pk, line in lines.items() if pk in wanted and line.owed]
+    if not found:
+        raise NothingOwed(details={"po_number": row.po_number})
+    return row, found
 
 
 @verb
