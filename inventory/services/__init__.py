@@ -44,6 +44,7 @@ from inventory.services.printfiles import (
     slice_again,
     withdraw_print_file,
 )
+from inventory.services.proofs import reconcile_stock
 from inventory.services.purchasing import (
     PurchaseLineSpec,
     approve_purchase,
@@ -136,6 +137,7 @@ __all__ = [
     "receive_output",
     "receive_purchase",
     "receive_stock",
+    "reconcile_stock",
     "recount",
     "register_custom_product",
     "release_lot",
