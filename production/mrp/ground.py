@@ -25,7 +25,8 @@ The rules, which the engine and the tests' slow reference both keep to:
 8. A planned order is due on d and starts lead time days earlier, but not before T. One that is made needs the lines of
    the item's active bill, each rounded half up, on the day on which it starts; scrap and expected yield are in ``per``.
 9. Messages go to open orders: ``cancel`` where nothing needs it, ``reschedule_in`` to the day of the first need it
-   serves when that is before its own, ``reschedule_out`` when that is more than ``slack_days`` later.
+   serves when that is before its own, ``reschedule_out`` when that is more than ``slack_days`` later and the order
+   serves no floor: stock that is too low already is not put off.
 10. Ready: stock at T; a purchase order on its day; what is ordered anew not before T + lead time and not before d; what
     is made moreover not before its last component is there and its lead time (an open order: its own time from start to
     day) is over. A need is late when what serves it is ready after its day. Of each late demand the plan names the
