@@ -1,5 +1,5 @@
 """Catalogue, stock and purchasing in the console."""
 
-from inventory.admin import catalogue, purchasing, stock
+from inventory.admin import books, catalogue, counting, lots, purchasing, stock
 
-__all__ = ["catalogue", "purchasing", "stock"]
+__all__ = ["books", "catalogue", "counting", "lots", "purchasing", "stock"]
