@@ -377,6 +377,21 @@ GROUPS: tuple[Group, ...] = (
                 "Days that planning gives a product that is made and has no lead time of its own.",
                 minimum=0,
             ),
+            S(
+                "AUTO_REPLENISH",
+                "bool",
+                "false",
+                "Products made to stock that fall below their floor get a draft production order by themselves, every "
+                "quarter of an hour; off: the reorder page suggests it.",
+            ),
+            S("MRP_NIGHTLY", "bool", "true", "Material is planned every night at 02:30 of TIME_ZONE."),
+            S(
+                "MRP_RUNS_KEPT",
+                "int",
+                "10",
+                "Runs of material planning that keep their rows, not only figures.",
+                minimum=1,
+            ),
             S("COMBINE_PLATES", "bool", "true", "Partly filled plates of several orders are printed as one."),
             S(
                 "COUNT_TOLERANCE_PERCENT",

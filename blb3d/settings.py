@@ -163,6 +163,13 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     },
     "repair-schedule": {"task": "production.tasks.repair_schedule", "schedule": 5.0, "options": {"expires": 5}},
     "plan-schedule": {"task": "production.tasks.plan_schedule", "schedule": 300.0, "options": {"expires": 300}},
+    # Every hour, because the night is that of TIME_ZONE; the first one after 02:30 plans.
+    "plan-material": {
+        "task": "production.tasks.plan_material",
+        "schedule": crontab(minute="30"),
+        "options": {"expires": 1800},
+    },
+    "replenish-stock": {"task": "production.tasks.replenish_stock", "schedule": 900.0, "options": {"expires": 900}},
     "slice-plates": {"task": "integrations.tasks.slice_plates", "schedule": 5.0, "options": {"expires": 5}},
     "work-inbox": {"task": "blb3d.core.tasks.work_inbox", "schedule": 5.0, "options": {"expires": 5}},
     "poll-squarespace": {

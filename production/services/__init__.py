@@ -68,6 +68,7 @@ from production.services.progress import (
     request_resume,
     requeue_job,
 )
+from production.services.replenishment import buy_missing, replenish_stock
 from production.services.reports import name_job, report_finished, report_job
 from production.services.routings import (
     StepSpec,
@@ -99,6 +100,7 @@ __all__ = [
     "add_standard_defects",
     "allow_commands",
     "begin_job",
+    "buy_missing",
     "cancel_production_order",
     "change_production_quantity",
     "classify_failure",
@@ -153,6 +155,7 @@ __all__ = [
     "remove_shift",
     "reopen_operation",
     "repair_schedule",
+    "replenish_stock",
     "report_finished",
     "report_job",
     "report_operation",
