@@ -59,6 +59,8 @@ Holder = tuple[str, int]
 
 #: SQL Server takes at most 2100 parameters in a statement; a balance takes six.
 ROWS_PER_STATEMENT = 300
+#: The same where a key is all that a row takes.
+_KEYS_PER_STATEMENT = 2000
 
 _INWARD = {Kind.RECEIPT, Kind.RETURN, Kind.PRODUCTION_OUTPUT}
 _OUTWARD = {Kind.CONSUMPTION, Kind.SCRAP, Kind.SHIPMENT}
@@ -670,3 +672,42 @@ def receive_stock(
         at=at,
     )
     return post_transactions([movement], actor=actor)[0]
+
+
+def post_opening(movements: Sequence[Movement], *, actor: User) -> list[InventoryTransaction]:
+    """Post receipts of opening stock; needs a transaction. Lots were inserted with what is left of them.
+
+    Balances that do not exist yet, those of every new lot among them, are inserted as they shall be: one statement,
+    however many. What comes to a balance that is there already is posted like anything else.
+
+    Raises:
+        ValueError: a movement is no receipt with a cost.
+        DatedAhead, DatedTooFarBack, PeriodClosed: see :func:`post_transactions`.
+    """
+    if any(row.kind != Kind.RECEIPT or row.quantity <= 0 or row.unit_cost is None for row in movements):
+        raise ValueError("Opening stock is received at a cost.")
+    _check_dates(movements, actor)
+    loose = sorted({row.product_id for row in movements if row.lot_id is None})
+    found: set[Key] = set()
+    for start in range(0, len(loose), _KEYS_PER_STATEMENT):
+        part = loose[start : start + _KEYS_PER_STATEMENT]
+        rows = Inventory.objects.filter(product_id__in=part, lot__isnull=True)
+        found |= {(product, place, None) for product, place in rows.values_list("product_id", "location_id")}
+    new = [row for row in movements if row.key not in found]
+    balances = [
+        Inventory(
+            product_id=row.product_id,
+            location_id=row.location_id,
+            lot_id=row.lot_id,
+            on_hand_quantity=row.quantity,
+            cost_per_unit=row.unit_cost or _ZERO,
+        )
+        for row in new
+    ]
+    if len({row.key for row in new}) != len(new):
+        raise ValueError("Opening stock of a balance is received at once.")
+    Inventory.objects.bulk_create(balances)
+    effects = [(row.unit_cost or _ZERO, worth(row.quantity, row.unit_cost or _ZERO)) for row in new]
+    posted = _write_ledger(new, effects, actor)
+    known = [row for row in movements if row.key in found]
+    return [*posted, *post_transactions(known, actor=actor)]

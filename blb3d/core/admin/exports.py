@@ -114,7 +114,7 @@ class ExportAdmin:
         The stored value is read where a column shows one field, else its words.
         """
         model = self.model  # type: ignore[attr-defined]
-        label = labelled(label_for_field(name, model, self))
+        label = labelled(label_for_field(name, model, self))  # type: ignore[call-overload]
         heading = label[:1].upper() + label[1:]
         column = getattr(self, name, name) if isinstance(name, str) else name
         shown = getattr(column, "reads", None) or getattr(column, "shows", None)
@@ -130,7 +130,7 @@ class ExportAdmin:
 
         def look(row: Any) -> Any:
             try:
-                field, _, value = lookup_field(name, row, self)
+                field, _, value = lookup_field(name, row, self)  # type: ignore[arg-type]
             except ObjectDoesNotExist:
                 return None
             if field is not None and field.remote_field is None and field.choices:
