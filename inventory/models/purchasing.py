@@ -67,7 +67,8 @@ class PurchaseOrder(Document):
     approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
     approved_at = models.DateTimeField(null=True, blank=True)
     sent_at = models.DateTimeField(null=True, blank=True, help_text="When the vendor was mailed")
-    notes = models.TextField(blank=True, default="")
+    message = models.TextField(blank=True, default="", help_text="Printed on the order, for the vendor")
+    notes = models.TextField(blank=True, default="", help_text="For us alone")
 
     class Meta:
         db_table = "purchase_orders"

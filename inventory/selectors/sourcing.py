@@ -11,7 +11,7 @@ from decimal import ROUND_CEILING, Decimal
 from django.db.models import F, Max, Q
 
 from blb3d.core.errors import UnknownConversion
-from blb3d.core.units import round_quantity
+from blb3d.core.units import Unit, round_quantity
 from inventory.models import MaterialLot, Product, Vendor, VendorItem, VendorPrice
 from inventory.selectors.units import Factors, to_stock, unit_factors
 
@@ -92,7 +92,7 @@ def _source_of(item: VendorItem, factors: Factors) -> Source:
         item.pk,
         days,
         round_quantity(item.minimum_quantity * factor),
-        round_quantity(item.order_multiple * factor),
+        round_quantity(step_of(item.unit, item.order_multiple) * factor),
     )
 
 
@@ -146,9 +146,9 @@ def purchase_quantity(quantity: Decimal, minimum: Decimal, multiple: Decimal) ->
     return asked
 
 
-def price_list(item: VendorItem, on: datetime.date) -> list[Price]:
-    """Return what holds for one item on a day, the largest break first."""
-    return prices_of([item.pk], on).get(item.pk, [])
+def step_of(unit: str, multiple: Decimal) -> Decimal:
+    """Return the steps in which something is bought: a product's own units (spools, boxes) come whole at least."""
+    return multiple if multiple or unit in Unit.values else Decimal(1)
 
 
 def factor_of(product: Product, unit: str, factors: Mapping[int, dict[str, Decimal]]) -> Decimal:

@@ -1,6 +1,7 @@
 """The verbs of inventory."""
 
 from inventory.selectors.materials import choose_material
+from inventory.services.bills import BillLineSpec, approve_bill, cancel_bill, enter_bill, match_bill, pay_bill
 from inventory.services.buying import Want, buy
 from inventory.services.catalogue import (
     BOMLineSpec,
@@ -25,6 +26,7 @@ from inventory.services.counting import (
     submit_count,
 )
 from inventory.services.drying import end_drying, open_spool, start_drying
+from inventory.services.landed_cost import add_landed_cost
 from inventory.services.ledger import (
     Movement,
     adjust_stock,
@@ -67,15 +69,23 @@ from inventory.services.receipts import (
     release_lot,
 )
 from inventory.services.receiving import PurchaseReceipt, receive_goods, receive_purchase
+from inventory.services.requisitions import (
+    order_requisition,
+    order_requisitions,
+    refuse_requisition,
+    request_purchase,
+)
 from inventory.services.reservations import Need, Shortage, hand_over_reservations, release_reservations, reserve
 from inventory.services.revaluation import CostAdded, CostShare, CostSpread, add_cost, revalue_stock
 from inventory.services.reversal import reverse_transaction
 from inventory.services.spools import Weighed, make_spools, merge_spools, move_spool, split_spool, weigh_spool
 from inventory.services.units import UnitSpec, set_product_units
 from inventory.services.variants import create_family, make_variants
+from inventory.services.vendor_returns import ReturnSpec, credit_return, return_lot, return_to_vendor
 
 __all__ = [
     "BOMLineSpec",
+    "BillLineSpec",
     "Consumed",
     "CostAdded",
     "CostShare",
@@ -85,14 +95,17 @@ __all__ = [
     "PlateSpec",
     "PurchaseLineSpec",
     "PurchaseReceipt",
+    "ReturnSpec",
     "Shortage",
     "UnitSpec",
     "Use",
     "Want",
     "Weighed",
     "add_cost",
+    "add_landed_cost",
     "add_product_file",
     "adjust_stock",
+    "approve_bill",
     "approve_count",
     "approve_purchase",
     "ask_for_print_file",
@@ -100,6 +113,7 @@ __all__ = [
     "attach_certificate",
     "attach_print_file",
     "buy",
+    "cancel_bill",
     "cancel_count",
     "cancel_purchase",
     "cancel_purchase_rest",
@@ -115,7 +129,9 @@ __all__ = [
     "create_period",
     "create_product",
     "create_purchase_order",
+    "credit_return",
     "end_drying",
+    "enter_bill",
     "expire_lot",
     "expire_lots",
     "give_back",
@@ -125,10 +141,14 @@ __all__ = [
     "make_spools",
     "make_variants",
     "mark_purchase_sent",
+    "match_bill",
     "merge_spools",
     "move_spool",
     "open_spool",
     "order_purchase",
+    "order_requisition",
+    "order_requisitions",
+    "pay_bill",
     "plan_count",
     "post_transactions",
     "quarantine_lot",
@@ -139,6 +159,7 @@ __all__ = [
     "receive_stock",
     "reconcile_stock",
     "recount",
+    "refuse_requisition",
     "register_custom_product",
     "release_lot",
     "release_print_file",
@@ -146,8 +167,11 @@ __all__ = [
     "release_reservations",
     "reopen_period",
     "report_consumption",
+    "request_purchase",
     "reschedule_purchase",
     "reserve",
+    "return_lot",
+    "return_to_vendor",
     "revalue_stock",
     "reverse_transaction",
     "roll_standard_costs",

@@ -26,6 +26,7 @@ from inventory.selectors.sourcing import (
     prices_of,
     purchase_quantity,
     sources,
+    step_of,
     vendor_items,
 )
 from inventory.selectors.units import Factors, purchase_unit, stock_quantity, unit_factors
@@ -67,9 +68,10 @@ def buy(wants: Sequence[Want], *, add_to_drafts: bool = False, actor: User) -> l
     """Write draft orders for what is wanted, one for each vendor, and return them by the vendor's code.
 
     Each line is in the unit of the vendor's item, not below its minimum and in its steps, at the price that holds
-    today for so many; without an item it is in the product's purchase unit at its standard cost. Several wants of one
-    product are one line. ``add_to_drafts`` adds to each vendor's youngest draft instead of writing another. The number
-    of statements depends on how many vendors there are, not on how much is wanted.
+    today for so many; spools and boxes come whole. Without an item it is in the product's purchase unit at its
+    standard cost. Several wants of one product are one line. ``add_to_drafts`` adds to each vendor's youngest draft
+    instead of writing another. The number of statements depends on how many vendors there are, not on how much is
+    wanted.
 
     Raises:
         InvalidValue: nothing is wanted, or a quantity is not above 0.
@@ -176,10 +178,9 @@ def _line(
     factor = factor_of(product, unit, factors)
     # Up, at the precision of a line: a third of a box too few would be too few.
     quantity = (asked.quantity / factor).quantize(QUANTUM, rounding=ROUND_CEILING)
-    price = None
-    if item is not None:
-        quantity = purchase_quantity(quantity, item.minimum_quantity, item.order_multiple)
-        price = price_for(prices, quantity, today)
+    minimum, multiple = (item.minimum_quantity, item.order_multiple) if item is not None else (_ZERO, _ZERO)
+    quantity = purchase_quantity(quantity, minimum, step_of(unit, multiple))
+    price = price_for(prices, quantity, today) if item is not None else None
     stock_quantity(product, quantity, unit, factors=factors)
     days = vendor.lead_time_days if item is None or item.lead_time_days is None else item.lead_time_days
     return PurchaseOrderLine(

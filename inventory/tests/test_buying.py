@@ -99,7 +99,7 @@ def test_without_an_item_the_vendor_of_the_last_lot_sends_the_purchase_unit_at_s
     receive(pla, 1, vendor=new)
     (order,) = bought(Want(pla, D("2.25")))
     line = order.lines.get()
-    assert (order.vendor, line.quantity, line.unit_of_measure, line.unit_price) == (new, D("2.25"), "spool", D("12.5"))
+    assert (order.vendor, line.quantity, line.unit_of_measure, line.unit_price) == (new, D(3), "spool", D("12.5"))
     assert line.expected_on == timezone.localdate() + datetime.timedelta(days=4)
 
 

@@ -152,7 +152,8 @@ def test_a_certificate_that_comes_along_is_the_lots():
     came = PurchaseReceipt(order.lines.get().pk, D(10), certificate=paper, certificate_name="coa.pdf")
     receive(order, came)
     lot = MaterialLot.objects.get()
-    assert (lot.status, lot.coa_document_path.read()) == ("ACTIVE", b"%PDF-1.7 certificate")
+    with lot.coa_document_path.open("rb") as kept:
+        assert (lot.status, kept.read()) == ("ACTIVE", b"%PDF-1.7 certificate")
 
 
 def test_a_lot_number_is_used_once():
