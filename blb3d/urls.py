@@ -5,8 +5,11 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from blb3d import api
 from blb3d.console import dispatch as console_dispatch
+from blb3d.console import mrp as console_mrp
 from blb3d.console import pages as console
 from blb3d.console import schedule as console_schedule
+from blb3d.console import stock as console_stock
+from blb3d.console import stock_value as console_stock_value
 from blb3d.console import variance as console_variance
 from blb3d.console import yields as console_yields
 from blb3d.core import health
@@ -17,7 +20,10 @@ from sales.portal import urlpatterns as order_pages
 urlpatterns: list[URLPattern | URLResolver] = [
     *console.urlpatterns,
     *console_dispatch.urlpatterns,
+    *console_mrp.urlpatterns,
     *console_schedule.urlpatterns,
+    *console_stock_value.urlpatterns,
+    *console_stock.urlpatterns,
     *console_variance.urlpatterns,
     *console_yields.urlpatterns,
     path("admin/", admin.site.urls),

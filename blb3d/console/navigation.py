@@ -50,17 +50,25 @@ NAVIGATION: dict[str, list[tuple[str, str, str]]] = {
         ("production.Shift", "schedule", ""),
         ("production.Routing", "route", ""),
         ("production.DefectReason", "bug_report", ""),
+        ("production.FirmOrder", "push_pin", ""),
+        ("production.Forecast", "trending_up", ""),
     ],
     "Stock": [
         ("inventory.Product", "category", ""),
         ("inventory.BOM", "list_alt", "Bills of materials"),
+        ("inventory.ProductFamily", "palette", "Product families"),
+        ("inventory.ProductFile", "folder_open", "Product files"),
         ("inventory.ProductPlate", "grid_view", "Plates"),
         ("inventory.Inventory", "inventory_2", "Balances"),
         ("inventory.MaterialLot", "pallet", "Lots"),
         ("inventory.Spool", "album", ""),
+        ("inventory.DryingRecord", "mode_fan", "Drying log"),
+        ("inventory.CycleCount", "checklist", ""),
         ("inventory.InventoryTransaction", "swap_vert", "Stock ledger"),
         ("inventory.Reservation", "bookmark", ""),
         ("inventory.InventoryLocation", "warehouse", "Locations"),
+        ("inventory.StockPeriod", "event_available", "Closed periods"),
+        ("inventory.ReconciliationReport", "balance", "Proofs of the books"),
         ("inventory.PurchaseOrder", "shopping_cart", ""),
         ("inventory.Vendor", "storefront", ""),
     ],
@@ -84,6 +92,7 @@ NAVIGATION: dict[str, list[tuple[str, str, str]]] = {
         ("quotes.EstimateObservation", "rule", "Prints learned from"),
         ("production.OperationReport", "assignment_turned_in", "Reports of operations"),
         ("production.ScheduleRun", "update", "Makings of the schedule"),
+        ("production.MRPRun", "fact_check", "Runs of material planning"),
         ("production.TraceLink", "account_tree", "Trace links"),
     ],
     "System": [
@@ -113,6 +122,13 @@ MATERIALS = Page(
     "production_quantity_limits",
     "console-materials",
     ("production.view_productionorder", "inventory.view_product"),
+)
+PLANNING = Page(
+    "Production",
+    "Material planning",
+    "event_upcoming",
+    "console-mrp",
+    ("production.view_mrprun", "production.view_plannedorder", "inventory.view_product"),
 )
 QUEUE = Page(
     "Sales", "Quotes to decide", "gavel", "admin:quotes_quote_queue", ("quotes.approve_quote", "quotes.view_quote")
@@ -144,7 +160,44 @@ BOARD = Page(
     "Production", "Farm board", "grid_on", "floor:board", ("production.view_printer", "production.view_printjob")
 )
 TRACE = Page("Production", "Trace", "conversion_path", "console-trace", ("production.view_serialnumber",))
-PAGES = (QUEUE, BOARD, SCHEDULE, MATERIALS, YIELD, VARIANCE, TRACE, DISPATCH, SERVICES)
+REORDER = Page(
+    "Stock",
+    "Reorder",
+    "shopping_basket",
+    "console-reorder",
+    ("inventory.view_inventory", "inventory.view_product", "production.view_productionorder"),
+)
+STOCK_REPORTS = Page(
+    "Stock",
+    "Stock reports",
+    "table_chart",
+    "console-stock-reports",
+    ("inventory.view_inventory", "inventory.view_product", "inventory.view_materiallot"),
+)
+STANDARD_COSTS = Page(
+    "Stock", "Standard costs", "price_check", "console-standard-costs", ("inventory.view_bom", "inventory.view_product")
+)
+STOCK_VALUE = Page("Stock", "Stock value", "savings", "console-stock-value", ("inventory.view_inventorytransaction",))
+COUNTS_DUE = Page(
+    "Stock", "Due for counting", "event_upcoming", "admin:inventory_cyclecount_due", ("inventory.view_cyclecount",)
+)
+PAGES = (
+    REORDER,
+    STOCK_REPORTS,
+    STANDARD_COSTS,
+    COUNTS_DUE,
+    STOCK_VALUE,
+    QUEUE,
+    BOARD,
+    SCHEDULE,
+    PLANNING,
+    MATERIALS,
+    YIELD,
+    VARIANCE,
+    TRACE,
+    DISPATCH,
+    SERVICES,
+)
 
 #: Groups that stand open; the others open by a click.
 OPEN = {"Sales", "Production"}

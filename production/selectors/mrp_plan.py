@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple
@@ -28,6 +28,7 @@ from production.models import (
     PlannedOrder,
     PlanSupply,
     ProductionOrder,
+    Replenish,
 )
 from production.mrp.ground import FIRM, FLOOR, FORECAST, PLANNED, PRODUCTION, PURCHASE, SALES, SCALE, STOCK, Key, Plan
 from production.ports import open_demand
@@ -181,11 +182,9 @@ class Pegging:
             self._read_products |= frontier
             below: set[int] = set()
             for pks in _chunks(sorted(frontier)):
-                for row in (
-                    *PlannedOrder.objects.filter(run=self.run, product__in=pks).order_by("id"),
-                    *PlanSupply.objects.filter(run=self.run, product__in=pks).order_by("id"),
-                ):
-                    node = node_of(row)
+                planned = PlannedOrder.objects.filter(run=self.run, product__in=pks).order_by("id")
+                supplies = PlanSupply.objects.filter(run=self.run, product__in=pks).order_by("id")
+                for node in (*map(node_of, planned), *map(node_of, supplies)):
                     self.nodes[node.key] = node
                     for peg in node.pegs:
                         self.serves[peg.need].append((node, peg))
@@ -224,16 +223,17 @@ def names_of(keys: Iterable[Key]) -> dict[Key, Named]:
         for pk, code, due in orders.values_list("id", "code", "due_date"):
             found[PRODUCTION, pk, 0] = Named(code, "production.ProductionOrder", pk, due)
     for pks in _chunks(sorted(ids[FIRM])):
-        for pk, number, due in FirmOrder.all_objects.filter(pk__in=pks).values_list("id", "number", "due_on"):
-            found[FIRM, pk, 0] = Named(number, "production.FirmOrder", pk, due)
+        decided = FirmOrder.all_objects.filter(pk__in=pks).values_list("id", "number", "due_on")
+        for pk, code, due in decided:
+            found[FIRM, pk, 0] = Named(code, "production.FirmOrder", pk, due)
     for pks in _chunks(sorted(ids[FORECAST])):
         forecasts = Forecast.all_objects.filter(pk__in=pks).values_list("id", "product__sku", "ends_on")
         for pk, sku, ends in forecasts:
             found[FORECAST, pk, 0] = Named(f"forecast of {sku} until {ends:%Y-%m-%d}", "production.Forecast", pk)
     for pks in _chunks(sorted(ids[PURCHASE])):
         lines = PurchaseOrderLine.all_objects.filter(pk__in=pks).order_by()
-        for pk, order_id, number in lines.values_list("id", "purchase_order", "purchase_order__po_number"):
-            found[PURCHASE, pk, 0] = Named(number, "inventory.PurchaseOrder", order_id)
+        for pk, order_id, code in lines.values_list("id", "purchase_order", "purchase_order__po_number"):
+            found[PURCHASE, pk, 0] = Named(code, "inventory.PurchaseOrder", order_id)
     skus = dict(
         pair
         for pks in _chunks(sorted(ids[PLANNED] | ids[FLOOR]))
@@ -396,8 +396,8 @@ def stock_over_time(run: MRPRun, product: Product, *, days: int = 7, periods: in
     def at(day: datetime.date) -> Period:
         return rows[min(max((day - first).days, 0) // days, periods - 1)]
 
-    for row in (*planned, *supplies):
-        for peg in pegs_of(row.pegs):
+    for text in (*(row.pegs for row in planned), *(row.pegs for row in supplies)):
+        for peg in pegs_of(text):
             if peg.need[0] != FLOOR:
                 at(peg.day).gross += peg.quantity
     for supply in supplies:
@@ -517,14 +517,16 @@ def compare(before: Iterable[Proposal], after: Iterable[Proposal]) -> list[Diffe
     return sorted(found, key=lambda row: ((row.after or row.before or row).due_on, row.product_id))  # type: ignore[union-attr]
 
 
-def _matched(was: list[Proposal], now: list[Proposal], alike: object) -> list[tuple[Proposal, Proposal]]:
+def _matched(
+    was: list[Proposal], now: list[Proposal], alike: Callable[[Proposal], object]
+) -> list[tuple[Proposal, Proposal]]:
     """Take out of both lists what is alike, and return it in pairs."""
     waiting: dict[object, list[Proposal]] = defaultdict(list)
     for row in sorted(now, key=lambda row: row.due_on):
-        waiting[alike(row)].append(row)  # type: ignore[operator]
+        waiting[alike(row)].append(row)
     pairs = []
     for row in sorted(was, key=lambda row: row.due_on):
-        candidates = waiting[alike(row)]  # type: ignore[operator]
+        candidates = waiting[alike(row)]
         if candidates:
             pairs.append((row, candidates.pop(0)))
     for a, b in pairs:
@@ -551,3 +553,21 @@ def days_old(run: MRPRun) -> int:
 
 def _chunks(pks: Sequence[int]) -> Iterable[Sequence[int]]:
     return (pks[index : index + _CHUNK] for index in range(0, len(pks), _CHUNK))
+
+
+# --- Who may do what --------------------------------------------------------------------------------------------------
+def release_permissions(kinds: Iterable[str]) -> list[str]:
+    """Return what somebody needs to release orders of these kinds."""
+    needed = ["production.release_firmorder"]
+    own = {Replenish.MAKE: "production.add_productionorder", Replenish.BUY: "inventory.add_purchaseorder"}
+    return [*needed, *(own[Replenish(kind)] for kind in sorted(set(kinds)))]
+
+
+def message_permission(message: PlanMessage) -> str:
+    """Return what somebody needs to do what a message says."""
+    act = "cancel" if message.kind == PlanMessage.Kind.CANCEL else "change"
+    if message.reference_type == PURCHASE:
+        return f"inventory.{act}_purchaseorder"
+    if message.reference_type == FIRM:
+        return "production.drop_firmorder" if act == "cancel" else "production.change_firmorder"
+    return f"production.{act}_productionorder"
