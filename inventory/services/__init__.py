@@ -47,6 +47,7 @@ from inventory.services.printfiles import (
     withdraw_print_file,
 )
 from inventory.services.proofs import reconcile_stock
+from inventory.services.purchase_documents import purchase_order_pdf
 from inventory.services.purchasing import (
     PurchaseLineSpec,
     approve_purchase,
@@ -151,6 +152,7 @@ __all__ = [
     "pay_bill",
     "plan_count",
     "post_transactions",
+    "purchase_order_pdf",
     "quarantine_lot",
     "receive_goods",
     "receive_lot",

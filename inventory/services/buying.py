@@ -102,8 +102,8 @@ def buy(wants: Sequence[Want], *, add_to_drafts: bool = False, actor: User) -> l
         _add_to_head(order, lines, rows, actor)
     changed = [order for order in orders.values() if order.pk]
     new = sorted((order for order in orders.values() if not order.pk), key=lambda order: order.vendor.code)
-    for order, number in zip(new, next_numbers("PUR", len(new)), strict=True):
-        order.po_number = number
+    for order, drawn in zip(new, next_numbers("PUR", len(new)), strict=True):
+        order.po_number = drawn
     insert_documents(new, natural_key="po_number")
     update_documents(changed, ["subtotal", "expected_on", "notes", "written_by", "approved_by", "approved_at"])
     for vendor_id, lines in written.items():
