@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
@@ -31,6 +31,7 @@ from inventory.models import (
     ProductUnit,
     PurchaseOrder,
     PurchaseOrderLine,
+    Reference,
     Reservation,
 )
 from inventory.selectors.sourcing import Source, sources
@@ -97,6 +98,22 @@ def _scaled(expression: str | Combinable, by: int = SCALE) -> Cast:
     return Cast(Round(product), BigIntegerField())
 
 
+def _fetched(queryset: Callable[[], QuerySet[Any, Any]]) -> list[tuple[Any, ...]]:
+    """Return the rows of a query set of whole numbers, words and flags as the driver gives them.
+
+    They need no conversion, and to ask for one costs as much as to read them. The statement is made once.
+    """
+    sql, params = _statement(queryset, connection.vendor)
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return cursor.fetchall()
+
+
+@cache
+def _statement(queryset: Callable[[], QuerySet[Any, Any]], vendor: str) -> tuple[str, tuple[Any, ...]]:
+    return queryset().query.sql_with_params()  # type: ignore[no-any-return]
+
+
 def scaled(quantity: Decimal) -> int:
     """Return a quantity in ten-thousandths, half up."""
     return int((quantity * SCALE).to_integral_value(ROUND_HALF_UP))
@@ -143,10 +160,9 @@ class _Purchase(NamedTuple):
     order_expected: datetime.date | None
 
 
-# Query sets that never change are built once and copied for each use: with few rows that is most of their cost.
+# Query sets that never change are built, or even compiled, once: with few rows that is most of their cost.
 
 
-@cache
 def _products() -> QuerySet[Product, tuple[Any, ...]]:
     return (
         Product.all_objects.exclude(category=Product.Category.SERVICE)
@@ -166,12 +182,10 @@ def _products() -> QuerySet[Product, tuple[Any, ...]]:
     )
 
 
-@cache
 def _boms() -> QuerySet[BOM, tuple[int, int]]:
     return BOM.objects.filter(is_active=True).order_by().values_list("product_id", "pk")
 
 
-@cache
 def _lines() -> QuerySet[BOMLine, tuple[Any, ...]]:
     """Return bill, its product, component, quantity and scrap of every line in use, services left out."""
     open_orders = ProductionOrder.objects.filter(bom=OuterRef("bom"), status__in=ProductionOrder.OPEN)
@@ -183,9 +197,8 @@ def _lines() -> QuerySet[BOMLine, tuple[Any, ...]]:
     )
 
 
-@cache
-def _materials() -> QuerySet[Product, int]:
-    return Product.all_objects.filter(category=Product.Category.MATERIAL).order_by().values_list("pk", flat=True)
+def _materials() -> QuerySet[Product, tuple[int]]:
+    return Product.all_objects.filter(category=Product.Category.MATERIAL).order_by().values_list("pk")
 
 
 @cache
@@ -207,7 +220,6 @@ def _open_orders() -> QuerySet[ProductionOrder, tuple[Any, ...]]:
     )
 
 
-@cache
 def _holders() -> QuerySet[DemandRow, tuple[int, int, str, int]]:
     rows = DemandRow.objects.filter(
         production_order__status__in=ProductionOrder.OPEN, production_order__deleted_at__isnull=True
@@ -215,7 +227,6 @@ def _holders() -> QuerySet[DemandRow, tuple[int, int, str, int]]:
     return rows.order_by("pk").values_list("production_order_id", "quantity", "reference_type", "reference_id")
 
 
-@cache
 def _printed() -> QuerySet[PrintJobPart, tuple[int, int, int]]:
     """Return by order and plate how many parts are good or lie printed and uncounted: they have their filament."""
     uncounted = Q(job__status=PrintJob.Status.FINISHED, job__cleared_at__isnull=True)
@@ -277,8 +288,8 @@ class _Reading:
 
     def problem(self) -> Problem:
         """Read everything; see :func:`load_problem`."""
-        products = {row[0]: _Product(*row) for row in _products().all()}
-        active_boms = dict(_boms().all())
+        products = {row[0]: _Product._make(row) for row in _fetched(_products)}
+        active_boms = dict(_fetched(_boms))
         self._read_lines(products)
         is_made = {
             pk: pk in active_boms and row.replenishment != Product.Replenishment.BUY for pk, row in products.items()
@@ -337,7 +348,7 @@ class _Reading:
         """Read the bills; ``per`` has the line's planned scrap and the expected yield of what is made."""
         lines = self.lines
         goods = {pk: row.goods for pk, row in products.items() if row.goods != SCALE and row.goods > 0}
-        for bom, product, component, quantity, scrap in _lines().all():
+        for bom, product, component, quantity, scrap in _fetched(_lines):
             per = quantity * (SCALE + scrap)
             if product in goods:
                 per = (2 * per * SCALE + goods[product]) // (2 * goods[product])
@@ -379,12 +390,12 @@ class _Reading:
 
     def _read_orders(self, rows: list[_Order]) -> None:
         holders: dict[int, list[tuple[int, str, int]]] = defaultdict(list)
-        for order, quantity, kind, reference in _holders().all():
+        for order, quantity, kind, reference in _fetched(_holders):
             holders[order].append((quantity, kind, reference))
         printed: dict[int, int] = {}
-        for order, _plate, there in _printed().all():
+        for order, _plate, there in _fetched(_printed):
             printed[order] = min(there, printed.get(order, there))
-        materials = set(_materials().all()) if any(printed.values()) else set()
+        materials = {pk for (pk,) in _fetched(_materials)} if any(printed.values()) else set()
         for row in rows:
             missing = max(row.quantity - row.completed, 0)
             if not missing or row.product not in self.items:
@@ -451,7 +462,10 @@ class _Reading:
         since = min(row[3] for row in forecasts)
         begin = timezone.make_aware(datetime.datetime.combine(since, datetime.time()))
         rows = InventoryTransaction.objects.filter(
-            transaction_type=kind, product_id__in={row[1] for row in forecasts}, transaction_date__gte=begin
+            transaction_type=kind,
+            reference_type=Reference.SHIPMENT,
+            product_id__in={row[1] for row in forecasts},
+            transaction_date__gte=begin,
         )
         for product, at, quantity in rows.order_by().values_list("product_id", "transaction_date", _scaled("quantity")):
             wanted[product].append([timezone.localdate(at).toordinal(), abs(quantity)])

@@ -32,11 +32,11 @@ _COLUMNS: dict[type[models.Model], tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def write_plan(run: MRPRun, problem: Problem, plan: Plan) -> None:
+def write_plan(run: MRPRun, problem: Problem, plan: Plan, *, in_bulk: bool = False) -> None:
     """Store the rows of a plan under a run, all or nothing; the run's own figures are its caller's.
 
     On PostgreSQL rows are copied in, elsewhere inserted in bulk: as many statements for ten orders as for a hundred
-    thousand, SQLite's and SQL Server's limits on values apart.
+    thousand, SQLite's and SQL Server's limits on values apart. ``in_bulk`` inserts on PostgreSQL too.
     """
     pegs_of = _texts_by_arrays(plan.solution) if isinstance(plan, ArrayPlan) else _texts(plan)
     quantity, day = _quantities(), _days()
@@ -57,6 +57,7 @@ def write_plan(run: MRPRun, problem: Problem, plan: Plan) -> None:
                 )
                 for row in plan.planned
             ),
+            in_bulk=in_bulk,
         )
         insert_rows(
             PlanSupply,
@@ -68,6 +69,7 @@ def write_plan(run: MRPRun, problem: Problem, plan: Plan) -> None:
                 for row in problem.supplies
                 if row.quantity > 0 and row.item in problem.items
             ),
+            in_bulk=in_bulk,
         )  # fmt: skip
         insert_rows(
             PlanMessage,
@@ -78,6 +80,7 @@ def write_plan(run: MRPRun, problem: Problem, plan: Plan) -> None:
                 )
                 for row in plan.messages
             ),
+            in_bulk=in_bulk,
         )  # fmt: skip
         insert_rows(
             PlanLate,
@@ -88,11 +91,12 @@ def write_plan(run: MRPRun, problem: Problem, plan: Plan) -> None:
                 )
                 for row in plan.late
             ),
+            in_bulk=in_bulk,
         )  # fmt: skip
 
 
-def insert_rows(model: type[models.Model], rows: Iterable[Row], *, in_bulk: bool | None = None) -> None:
-    """Insert rows of a plan's table; ``in_bulk`` says that the database's own way of copying is not taken."""
+def insert_rows(model: type[models.Model], rows: Iterable[Row], *, in_bulk: bool = False) -> None:
+    """Insert rows of a plan's table; ``in_bulk``: not by the database's own way of copying."""
     if connection.vendor == "postgresql" and not in_bulk:
         _copy(model, rows)
         return
