@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from blb3d import api
 from blb3d.console import dispatch as console_dispatch
+from blb3d.console import imports as console_imports
 from blb3d.console import mrp as console_mrp
 from blb3d.console import pages as console
 from blb3d.console import schedule as console_schedule
@@ -20,6 +21,7 @@ from sales.portal import urlpatterns as order_pages
 urlpatterns: list[URLPattern | URLResolver] = [
     *console.urlpatterns,
     *console_dispatch.urlpatterns,
+    *console_imports.urlpatterns,
     *console_mrp.urlpatterns,
     *console_schedule.urlpatterns,
     *console_stock_value.urlpatterns,

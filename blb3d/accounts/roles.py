@@ -24,6 +24,8 @@ _OPERATOR = (
     "sales.view_shipment",
     "sales.view_shipmentline",
     "inventory.change_spool",
+    "inventory.count_cyclecount",
+    "inventory.submit_cyclecount",
     "inventory.add_purchaserequisition",
     "production.*_printjob",
     "production.change_printer",
@@ -62,6 +64,10 @@ _PURCHASING = (
     "inventory.*_materiallot",
     "inventory.*_spool",
     "inventory.*_product",
+    "inventory.*_importbatch",
+    "production.run_mrp",
+    "production.*_firmorder",
+    "production.*_forecast",
 )
 _QUALITY = (
     *_EVERYTHING_VISIBLE,

@@ -84,6 +84,7 @@ NAVIGATION: dict[str, list[tuple[str, str, str]]] = {
         ("core.OutboxEvent", "bolt", "What happened"),
     ],
     "Records": [
+        ("inventory.ImportBatch", "upload_file", "Imports"),
         ("quotes.QuoteFile", "deployed_code", ""),
         ("quotes.FileUploadLog", "upload_file", "Upload log"),
         ("quotes.QuoteAnalytics", "insights", "Quote analytics"),
@@ -177,11 +178,13 @@ STOCK_REPORTS = Page(
 STANDARD_COSTS = Page(
     "Stock", "Standard costs", "price_check", "console-standard-costs", ("inventory.view_bom", "inventory.view_product")
 )
+IMPORTS = Page("Stock", "Import", "upload", "console-imports", ("inventory.add_importbatch",))
 STOCK_VALUE = Page("Stock", "Stock value", "savings", "console-stock-value", ("inventory.view_inventorytransaction",))
 COUNTS_DUE = Page(
     "Stock", "Due for counting", "event_upcoming", "admin:inventory_cyclecount_due", ("inventory.view_cyclecount",)
 )
 PAGES = (
+    IMPORTS,
     REORDER,
     STOCK_REPORTS,
     STANDARD_COSTS,

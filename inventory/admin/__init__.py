@@ -1,5 +1,5 @@
 """Catalogue, stock and purchasing in the console."""
 
-from inventory.admin import books, catalogue, counting, lots, purchasing, stock
+from inventory.admin import books, catalogue, counting, imports, library, lots, purchasing, stock, variants
 
-__all__ = ["books", "catalogue", "counting", "lots", "purchasing", "stock"]
+__all__ = ["books", "catalogue", "counting", "imports", "library", "lots", "purchasing", "stock", "variants"]
