@@ -114,6 +114,8 @@ QUEUES: tuple[Queue, ...] = (
           {"status__in": ["ordered", "partially_received"], "expected_on__lt": timezone.localdate}),
     Queue("Stock", "Lots in quarantine", "inventory.release_materiallot", "inventory.MaterialLot", "received_date",
           {"status__exact": "QUARANTINE"}, "waiting"),
+    Queue("Stock", "Stock books that differ", "inventory.close_stockperiod", "inventory.ReconciliationReport",
+          "made_at", {"is_clean__exact": 0, "settled_at__isnull": True}, "stopped"),
     Queue("Integrations", "News not passed on", "core.change_eventdelivery", "core.EventDelivery",
           "finished_at", _DEAD, "stopped"),
     Queue("Integrations", "Messages not understood", "core.change_inboundmessage", "core.InboundMessage",

@@ -162,19 +162,40 @@ class PrintFileForm(VerbForm):
         return {**given, "content": upload.read(), "file_name": upload.name}
 
 
-class AdjustForm(VerbForm):
+class MovementForm(VerbForm):
+    """When something happened that is told now."""
+
+    at = forms.DateTimeField(
+        required=False,
+        label="When",
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
+        help_text="Empty: now. Some days back is possible, not into closed periods.",
+    )
+
+
+class RevalueForm(VerbForm):
+    """What a unit is worth from now on."""
+
+    unit_cost = forms.DecimalField(max_digits=12, decimal_places=4, min_value=Decimal(0), label="Cost per stock unit")
+
+    def prepare(self) -> None:
+        """Start with what it is worth now."""
+        self.fields["unit_cost"].initial = self.document.cost_per_unit  # type: ignore[attr-defined]
+
+
+class AdjustForm(MovementForm):
     """How much more or less there is than the books say."""
 
     quantity_change = forms.DecimalField(**QUANTITY, help_text="In the stock unit; negative when there is less.")
 
 
-class ScrapForm(VerbForm):
+class ScrapForm(MovementForm):
     """How much is thrown away."""
 
     quantity = forms.DecimalField(**QUANTITY, min_value=Decimal("0.0001"), help_text="In the stock unit.")
 
 
-class TransferForm(VerbForm):
+class TransferForm(MovementForm):
     """How much goes where."""
 
     quantity = forms.DecimalField(**QUANTITY, min_value=Decimal("0.0001"), help_text="In the stock unit.")

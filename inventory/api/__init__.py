@@ -6,7 +6,7 @@
 from blb3d.core.api.routers import BothSlashRouter, both_slashes
 from inventory.api.catalogue import MaterialViewSet, ProductViewSet, VendorViewSet
 from inventory.api.printfiles import PrintFileViewSet
-from inventory.api.stock import BalanceViewSet, CheckView, LocationViewSet, LotViewSet
+from inventory.api.stock import BalanceViewSet, CheckView, LocationViewSet, LotViewSet, ValuationView
 
 router = BothSlashRouter()
 router.register("products", ProductViewSet, "product")
@@ -19,5 +19,6 @@ router.register("inventory/balances", BalanceViewSet, "balance")
 
 urlpatterns = [
     both_slashes("inventory/check", CheckView.as_view(), "inventory-check"),
+    both_slashes("inventory/valuation", ValuationView.as_view(), "inventory-valuation"),
     *router.urls,
 ]

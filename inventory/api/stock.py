@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from django.conf import settings
+from django.utils import timezone
+from django.utils.dateparse import parse_date, parse_datetime
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -21,9 +26,9 @@ from inventory.models import (
     InventoryLocation,
     MaterialLot,
 )
-from inventory.selectors import (
-    check_material,
-)
+from inventory.models.periods import midnight
+from inventory.selectors import check_material, valuation
+from inventory.selectors.valuation import GROUPS
 
 
 class LotSerializer(serializers.ModelSerializer[MaterialLot]):
@@ -102,6 +107,58 @@ class CheckAnswerSerializer(serializers.Serializer[Any]):
     locations = PlaceQuantitySerializer(many=True)
 
 
+class ValuationQuerySerializer(StrictSerializer):
+    on = serializers.CharField(
+        required=False, help_text="A day (its end, where we are) or a moment with its time zone; else now."
+    )
+    by = serializers.CharField(
+        default="product", help_text="Any of product, location, lot and category, with commas: `product,lot`."
+    )
+
+    def validate_on(self, value: str) -> datetime.datetime | None:
+        """Return the moment before which movements count; None is now."""
+        day, moment = None, None
+        with contextlib.suppress(ValueError):
+            day, moment = parse_date(value), parse_datetime(value)
+        if day is not None:
+            moment = midnight(day + datetime.timedelta(days=1))
+            if day == timezone.localdate():
+                return None
+        elif moment is not None and timezone.is_naive(moment):
+            moment = None
+        if moment is None:
+            raise serializers.ValidationError("Please give a day, or a moment with its time zone.")
+        if moment > timezone.now():
+            raise serializers.ValidationError("This has not come yet.")
+        return moment
+
+    def validate_by(self, value: str) -> list[str]:
+        """Return the groups."""
+        groups = list(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+        if not groups or not set(groups) <= set(GROUPS):
+            raise serializers.ValidationError(f"Any of {', '.join(GROUPS)}, with commas.")
+        return groups
+
+
+class WorthSerializer(serializers.Serializer[Any]):
+    product_id = serializers.IntegerField(allow_null=True)
+    sku = serializers.CharField(allow_null=True)
+    name = serializers.CharField(allow_null=True)
+    unit = serializers.CharField(allow_null=True)
+    category = serializers.CharField(allow_null=True)
+    location = serializers.CharField(allow_null=True)
+    lot_number = serializers.CharField(allow_null=True)
+    quantity = serializers.DecimalField(**QUANTITY, allow_null=True, help_text="Null over several products.")
+    value = serializers.DecimalField(max_digits=20, decimal_places=4)
+
+
+class ValuationSerializer(serializers.Serializer[Any]):
+    on = serializers.DateTimeField(allow_null=True, help_text="Movements before this moment count; null: all.")
+    currency = serializers.CharField()
+    total = serializers.DecimalField(max_digits=20, decimal_places=4)
+    rows = WorthSerializer(many=True, help_text="What is not asked for in `by` is null.")
+
+
 class LotViewSet(PermittedMixin, VersionedMixin, ReadOnlyModelViewSet[MaterialLot]):
     """Lots, the oldest first."""
 
@@ -165,3 +222,24 @@ class CheckView(APIView):
         given = serializer.validated_data
         found = check_material(given["material_type"], given["required_quantity"])
         return Response(CheckAnswerSerializer(found).data)
+
+
+class ValuationView(APIView):
+    """What stock is or was worth, from the ledger."""
+
+    permission_classes = (requires("inventory.view_inventorytransaction"),)
+
+    @extend_schema(
+        operation_id="inventory_valuation",
+        parameters=[ValuationQuerySerializer],
+        responses={200: ValuationSerializer, 400: ErrorSerializer},
+    )
+    def get(self, request: Request, **_: Any) -> Response:
+        """Value stock by product, location, lot or category, now or at any moment in the past."""
+        serializer = ValuationQuerySerializer(data=request.query_params)
+        serializer.is_valid(raise_exception=True)
+        on = serializer.validated_data.get("on")
+        rows = valuation(on, by=serializer.validated_data["by"])
+        total = sum((row.value for row in rows), Decimal(0))
+        answer = {"on": on, "currency": settings.CURRENCY, "total": total, "rows": rows}  # type: ignore[misc]
+        return Response(ValuationSerializer(answer).data)

@@ -43,7 +43,7 @@ class StockPeriod(Document):
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.OPEN)
     closings = models.PositiveIntegerField(default=0, editable=False, help_text="How often it was closed")
     closed_at = models.DateTimeField(null=True, blank=True, editable=False)
-    value = models.DecimalField(
+    stock_value = models.DecimalField(
         **VALUE, null=True, blank=True, editable=False, help_text="Of all stock at the end of the last day"
     )
 
@@ -73,7 +73,7 @@ class StockPeriodValue(models.Model):
     location = models.ForeignKey(InventoryLocation, models.PROTECT, related_name="+")
     lot = models.ForeignKey(MaterialLot, models.PROTECT, null=True, blank=True, related_name="+")
     quantity = models.DecimalField(**STOCK)
-    value = models.DecimalField(**VALUE)
+    stock_value = models.DecimalField(**VALUE)
 
     class Meta:
         db_table = "stock_period_values"
@@ -92,7 +92,7 @@ class StockPeriodValue(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.quantity.normalize():f} worth {self.value}"
+        return f"{self.quantity.normalize():f} worth {self.stock_value}"
 
 
 class ReconciliationReport(models.Model):
@@ -106,7 +106,7 @@ class ReconciliationReport(models.Model):
     difference_count = models.PositiveIntegerField(default=0)
     differences = models.JSONField(default=list, blank=True, help_text="The first of them, as they were found")
     settled_at = models.DateTimeField(null=True, blank=True, help_text="When a later proof found no difference")
-    value = models.DecimalField(**VALUE, default=Decimal(0), help_text="Of all stock, as the balances say")
+    stock_value = models.DecimalField(**VALUE, default=Decimal(0), help_text="Of all stock, as the balances say")
 
     class Meta:
         db_table = "reconciliation_reports"

@@ -151,7 +151,7 @@ def _against_closing() -> Iterator[Difference]:
         (product, place, lot): (quantity, value)
         for product, place, lot, quantity, value in StockPeriodValue.objects.filter(
             period=period, closing=period.closings
-        ).values_list("product_id", "location_id", "lot_id", "quantity", "value")
+        ).values_list("product_id", "location_id", "lot_id", "quantity", "stock_value")
     }
     now = stock_on(period.ends_at)
     nothing = (Decimal(0), Decimal(0))

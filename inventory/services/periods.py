@@ -84,7 +84,7 @@ def close_period(period: StockPeriod, *, actor: User, reason: str = "") -> Stock
         rows = stock_on(period.ends_at)
         period.closings += 1
         period.closed_at = timezone.now()
-        period.value = sum((value for _, value in rows.values()), Decimal(0))
+        period.stock_value = sum((value for _, value in rows.values()), Decimal(0))
         StockPeriodValue.objects.bulk_create(
             StockPeriodValue(
                 period=period,
@@ -93,13 +93,13 @@ def close_period(period: StockPeriod, *, actor: User, reason: str = "") -> Stock
                 location_id=location_id,
                 lot_id=lot_id,
                 quantity=quantity,
-                value=value,
+                stock_value=value,
             )
             for (product_id, location_id, lot_id), (quantity, value) in rows.items()
         )
         book.closed_through = period.ends_at
         book.save(update_fields=["closed_through"])
-        move.payload |= {"through": period.last_day.isoformat(), "value": str(period.value)}
+        move.payload |= {"through": period.last_day.isoformat(), "value": str(period.stock_value)}
     return period
 
 

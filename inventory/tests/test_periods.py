@@ -53,8 +53,8 @@ def test_closing_keeps_what_everything_was_worth_at_the_end_and_says_so():
     adjust(bolt, 3, noon(4))
     adjust(pla, -1, noon(1), lot)
     closed = inventory.close_period(period(6, 2), actor=system_actor(), reason="month end")
-    assert (closed.status, closed.closings, closed.value) == ("closed", 1, D(40))
-    assert list(StockPeriodValue.objects.values_list("product_id", "lot_id", "quantity", "value")) == [
+    assert (closed.status, closed.closings, closed.stock_value) == ("closed", 1, D(40))
+    assert list(StockPeriodValue.objects.values_list("product_id", "lot_id", "quantity", "stock_value")) == [
         (pla.pk, lot.pk, D(4), D(40)),
         (bolt.pk, None, D(3), D(0)),
     ]
@@ -124,8 +124,8 @@ def test_a_period_that_was_opened_again_keeps_both_pictures():
     inventory.reopen_period(month, actor=actor, reason="a receipt was forgotten")
     inventory.receive_stock(bolt, quantity=D(3), unit_cost=D(2), location=LocationFactory(), at=noon(3), actor=actor)
     month = inventory.close_period(month, actor=actor)
-    assert (month.closings, month.value) == (2, D(6))
-    assert list(StockPeriodValue.objects.values_list("closing", "quantity", "value")) == [(2, D(3), D(6))]
+    assert (month.closings, month.stock_value) == (2, D(6))
+    assert list(StockPeriodValue.objects.values_list("closing", "quantity", "stock_value")) == [(2, D(3), D(6))]
     assert verify_ledger().is_clean
 
 
@@ -169,5 +169,5 @@ def test_of_a_closing_and_movements_dated_back_at_once_each_is_in_the_picture_or
     posted = [result for result in results if isinstance(result, InventoryTransaction)]
     refused = [result for result in results if isinstance(result, PeriodClosed)]
     assert len(posted) + len(refused) == len(bolts)
-    assert closed.value == len(posted) == StockPeriodValue.objects.count()
+    assert closed.stock_value == len(posted) == StockPeriodValue.objects.count()
     assert verify_ledger().is_clean

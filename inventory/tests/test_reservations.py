@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from blb3d.core.errors import InvalidValue
 from inventory import services as inventory
-from inventory.models import Inventory, InventoryTransaction, Product, Reservation
+from inventory.models import Inventory, InventoryTransaction, MaterialLot, Product, Reservation
 from inventory.selectors import available, verify_ledger
 from inventory.services import Need
 from inventory.tests.factories import ComponentFactory, MaterialFactory, put_on_shelf, receive, system_actor
@@ -101,6 +101,29 @@ def test_a_need_of_nothing_is_refused():
     with pytest.raises(InvalidValue):
         inventory.reserve([Need(ComponentFactory().pk, D(0), ORDER, 1)], actor=system_actor())
     assert not InventoryTransaction.objects.exists()
+
+
+def test_what_expires_first_is_kept_first_and_what_does_not_expire_comes_after_in_order_of_receipt():
+    resin, actor, now = MaterialFactory(), system_actor(), timezone.now()
+    day = datetime.timedelta(days=1)
+    receive(resin, "1", lot_number="NEVER-OLD", received_at=now - 6 * day)
+    receive(resin, "1", lot_number="NEVER-NEW", received_at=now - 2 * day)
+    receive(resin, "1", lot_number="LATE", received_at=now - 5 * day, expires_at=now + 90 * day)
+    receive(resin, "1", lot_number="SOON", received_at=now - day, expires_at=now + 9 * day)
+    receive(resin, "1", lot_number="SOON-OLDER", received_at=now - 2 * day, expires_at=now + 9 * day)
+    receive(resin, "1", lot_number="GONE", received_at=now - 3 * day, expires_at=now - day)
+    inventory.reserve([Need(resin.pk, D("4.5"), ORDER, 1)], actor=actor)
+    kept = Reservation.objects.order_by("pk").values_list("balance__lot__lot_number", "quantity")
+    assert list(kept) == [
+        ("SOON-OLDER", D(1)),
+        ("SOON", D(1)),
+        ("LATE", D(1)),
+        ("NEVER-OLD", D(1)),
+        ("NEVER-NEW", D("0.5")),
+    ]
+    used = inventory.consume([inventory.Use(resin.pk, D("1.5"), "print_job", 1, holder=(ORDER, 1))], actor=actor)
+    lots = dict(MaterialLot.objects.values_list("pk", "lot_number"))
+    assert [(lots[row.lot_id], row.quantity) for row in used] == [("SOON-OLDER", D(1)), ("SOON", D("0.5"))]
 
 
 def test_one_and_many_needs_take_the_same_statements():

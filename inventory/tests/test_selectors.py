@@ -96,15 +96,16 @@ def test_materials_in_stock_are_those_of_which_something_is_free():
 def test_the_proof_takes_the_same_few_queries_whatever_the_size(django_assert_num_queries):
     for _ in range(5):
         receive(MaterialFactory(), "1")
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         assert verify_ledger().is_clean
 
 
 @pytest.mark.parametrize(
     ("rows", "change", "names"),
     [
-        (Inventory.objects, {"on_hand_quantity": D("1.5")}, {"on hand", "lot remainder"}),
+        (Inventory.objects, {"on_hand_quantity": D("1.5")}, {"on hand", "lot remainder", "value"}),
         (Inventory.objects, {"allocated_quantity": D("0.1")}, {"allocated", "reservations"}),
+        (Inventory.objects, {"cost_per_unit": D("13")}, {"value"}),
         (MaterialLot.objects, {"quantity_remaining": D("0.9")}, {"lot remainder"}),
         (Reservation.objects, {"quantity": D("0.3")}, {"reservations"}),
     ],
@@ -126,4 +127,4 @@ def test_the_command_is_content_with_clean_books():
     receive(MaterialFactory(), "1")
     out = StringIO()
     call_command("check_ledger", stdout=out)
-    assert "1 movements, 1 balances, 1 lots: all agree." in out.getvalue()
+    assert "1 movements, 1 balances, 1 lots, worth 12.0000: all agree." in out.getvalue()

@@ -31,6 +31,8 @@ _MONEY_NAMES = {
     "price_per_kg",
     "setup_per_job",
     "setup_per_plate",
+    "stock_value",
+    "value_change",
 }
 _SAID = {"minutes", "grams", "percent", "bytes", "mm"}
 _AFTER = {"mm": "mm", "cm3": "cm³", "kg": "kg", "percent": "%"}
@@ -69,7 +71,8 @@ def _unit(obj: Any) -> str:
 
 def is_quantity(field: models.Field[Any, Any]) -> bool:
     """Tell whether a field is a quantity of something, in a unit that stands elsewhere."""
-    return bool({"quantity", "change"} & set(field.name.split("_"))) and isinstance(_kind(field), models.DecimalField)
+    has_name = bool({"quantity", "change"} & set(field.name.split("_"))) and not is_money(field)
+    return has_name and isinstance(_kind(field), models.DecimalField)
 
 
 def is_money(field: models.Field[Any, Any]) -> bool:
