@@ -407,7 +407,7 @@ class SpoolAdmin(LabelledAdmin):
         AdminVerb(
             name="split",
             call=inventory.split_spool,
-            permission="inventory.add_spool",
+            permission="inventory.change_spool",
             form_class=SplitForm,
             quiet=True,
             visible=lambda spool: spool.remaining_grams > 0,

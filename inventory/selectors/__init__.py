@@ -16,7 +16,7 @@ from inventory.selectors.materials import (
 from inventory.selectors.pictures import plate_picture
 from inventory.selectors.reconciliation import Difference, LedgerReport, prove_ledger, verify_ledger
 from inventory.selectors.review import Compared, compare_with_estimate, doubts_about
-from inventory.selectors.spools import find_spool, spool_text
+from inventory.selectors.spools import find_location, find_spool, label_text, spool_text
 from inventory.selectors.stock import available, default_location, service_ids, usable_balances
 from inventory.selectors.units import (
     from_stock,
@@ -49,9 +49,11 @@ __all__ = [
     "drying_states",
     "due_for_counting",
     "filaments_of",
+    "find_location",
     "find_spool",
     "from_stock",
     "is_within_tolerance",
+    "label_text",
     "match_filaments",
     "materials_in_stock",
     "materials_with_stock",

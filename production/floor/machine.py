@@ -25,6 +25,7 @@ from production.errors import AlreadyCleared
 from production.floor.base import UNPROCESSABLE, act, floor_page, number, show
 from production.models import DefectReason, JobPhoto, Printer, PrinterProblem, PrintJob, PrintJobPart
 from production.selectors.board import next_jobs, printer_tile, tray_name
+from production.selectors.spools import wet_spools
 from production.services.problems import WORDS
 
 Status = PrintJob.Status
@@ -160,8 +161,14 @@ def _plates(jobs: list[PrintJob]) -> list[dict[str, Any]]:
 def _trays(tile: Any) -> list[dict[str, Any]]:
     loaded = {slot.tray: slot for slot in tile.slots}
     known = set(tile.printer.slots.values_list("tray", flat=True))
+    wet = wet_spools(tile.printer)
     return [
-        {"tray": tray, "name": tray_name(tray), "slot": loaded.get(tray)}
+        {
+            "tray": tray,
+            "name": tray_name(tray),
+            "slot": loaded.get(tray),
+            "must_dry": tray in loaded and loaded[tray].spool in wet,
+        }
         for tray in sorted({*_USUAL_TRAYS, *loaded, *known})
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from production.floor import again, board, machine, pictures, spools, work
+from production.floor import again, board, counting, machine, pictures, spools, work
 
 #: A serial number or a name may hold a slash: what follows it is asked for first.
 _AT = "printers/<path:key>/"
@@ -37,9 +37,24 @@ urlpatterns: list[URLPattern] = [
     path("work/<str:code>/now/", work.now, name="work-now"),
     path("work/<str:code>/<int:pk>/start/", work.start, name="work-start"),
     path("work/<str:code>/<int:pk>/report/", work.report, name="work-report"),
+    path("counts/", counting.counts, name="counts"),
+    path("counts/<str:count_number>/", counting.count, name="count"),
+    path("counts/<str:count_number>/found/", counting.found, name="count-found"),
+    path("counts/<str:count_number>/submit/", counting.submit, name="count-submit"),
+    path("counts/<str:count_number>/<int:position>/", counting.line, name="count-line"),
+    path("drying/", spools.drying, name="drying"),
+    path("lots/<path:number>/", spools.lot, name="lot"),
+    path("places/<path:code>/put/", spools.put, name="put"),
+    path("places/<path:code>/", spools.place, name="place"),
+    path("labels/spools/print/", spools.print_labels, name="print-spool-labels"),
     path("spools/", spools.spools, name="spools"),
     path(f"{_SPOOL}weigh/", spools.weigh, name="weigh"),
     path(f"{_SPOOL}move/", spools.move, name="move"),
     path(f"{_SPOOL}hang/", spools.hang, name="hang"),
+    path(f"{_SPOOL}dry/", spools.dry, name="dry"),
+    path(f"{_SPOOL}dried/", spools.dried, name="dried"),
+    path(f"{_SPOOL}opened/", spools.opened, name="opened"),
+    path(f"{_SPOOL}split/", spools.split, name="split"),
+    path(f"{_SPOOL}merge/", spools.merge, name="merge"),
     path(_SPOOL, spools.spool, name="spool"),
 ]

@@ -11,6 +11,7 @@ from django.conf import settings
 
 from blb3d.core.units import round_quantity
 from inventory.models import Spool
+from inventory.selectors import drying_states
 from production.models import Printer, PrinterSlot, PrintJob, PrintJobFilament
 
 
@@ -137,6 +138,14 @@ def remain_differs(grams: Decimal, remain: int, full_grams: int) -> Decimal | No
     """Return what the books have of a reel, in percent, where its tag tells something else by more than is usual."""
     booked = 100 * grams / full_grams
     return booked if abs(booked - remain) > settings.SPOOL_NOTICE_PERCENT else None
+
+
+def wet_spools(printer: Printer) -> set[str]:
+    """Return the labels of the reels in a printer that lay open longer than their material may; two queries at most."""
+    loaded = Spool.objects.filter(slots__printer=printer, lot__product__is_hygroscopic=True)
+    rows = list(loaded.select_related("lot__product"))
+    states = drying_states(rows) if rows else {}
+    return {state.spool.label for state in states.values() if state.is_due}
 
 
 def unknown_reels() -> list[PrinterSlot]:

@@ -85,7 +85,7 @@ from production.services.splitting import (
     split_production_order,
     withdraw_demand,
 )
-from production.services.spools import load_spool, weigh_in
+from production.services.spools import dry_reel, load_spool, merge_reels, split_reel, weigh_in
 from production.services.upkeep import record_service, take_out_of_service
 
 __all__ = [
@@ -120,6 +120,7 @@ __all__ = [
     "decide_job",
     "dispatch_job",
     "dispatch_next",
+    "dry_reel",
     "explain_nonconformance",
     "fail_inspection",
     "fail_production_order",
@@ -133,6 +134,7 @@ __all__ = [
     "make_schedule",
     "make_stock_order",
     "merge_production_orders",
+    "merge_reels",
     "mix_jobs",
     "mixable_with",
     "name_job",
@@ -174,6 +176,7 @@ __all__ = [
     "set_routing",
     "skip_operation",
     "split_production_order",
+    "split_reel",
     "spread_grams",
     "start_by_hand",
     "start_operation",
