@@ -18,6 +18,7 @@ _EVERYTHING_VISIBLE = ("inventory.view_*", "production.view_*", "sales.view_*", 
 
 _OPERATOR = (
     "inventory.view_*",
+    "inventory.download_productfile",
     "production.view_*",
     "sales.view_salesorder",
     "sales.view_salesorderline",
@@ -50,6 +51,7 @@ _SALES = (
 )
 _PURCHASING = (
     *_EVERYTHING_VISIBLE,
+    "inventory.download_productfile",
     "inventory.*_vendor",
     "inventory.*_purchaseorder",
     "inventory.*_purchaseorderline",
@@ -71,6 +73,7 @@ _PURCHASING = (
 )
 _QUALITY = (
     *_EVERYTHING_VISIBLE,
+    "inventory.*_productfile",
     "inventory.*_materiallot",
     "production.start_productionoperation",
     "production.report_productionoperation",

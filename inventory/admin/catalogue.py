@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal, InvalidOperation
 from pathlib import PurePosixPath
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
@@ -13,13 +15,33 @@ from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
+from unfold.widgets import UnfoldAdminSelectWidget
 
-from blb3d.core.admin import AdminVerb, DocumentAdmin, ReadOnlyInline, chip_column, money_column, number_column
-from blb3d.core.templatetags.blb3d_ui import swatch
+from blb3d.core.admin import (
+    AdminVerb,
+    DocumentAdmin,
+    ReadOnlyInline,
+    VerbForm,
+    chip_column,
+    money_column,
+    number_column,
+)
+from blb3d.core.templatetags.blb3d_ui import plain_number, swatch
+from blb3d.core.units import Unit
 from inventory import services as inventory
 from inventory.admin.forms import BOMForm, PlatesForm, PrintFileForm, RequirementsForm
-from inventory.models import BOM, BOMLine, PlateFilament, PlateMember, PrintFile, Product, ProductPlate
-from inventory.selectors import compare_with_estimate, doubts_about, plate_picture
+from inventory.admin.library import ProductFileForm, ProductFileInline, add_file
+from inventory.models import (
+    BOM,
+    BOMLine,
+    PlateFilament,
+    PlateMember,
+    PrintFile,
+    Product,
+    ProductPlate,
+    ProductUnit,
+)
+from inventory.selectors import compare_with_estimate, doubts_about, plate_picture, unit_choices
 
 
 class WrittenByVerbs(DocumentAdmin):
@@ -34,6 +56,54 @@ class WrittenByVerbs(DocumentAdmin):
         return False
 
 
+class UnitsForm(VerbForm):
+    """A product's own units, one a line."""
+
+    units = forms.CharField(
+        widget=forms.Textarea(attrs={"rows": 6}),
+        required=False,
+        help_text="One unit a line with how many stock units it is, exactly: spool 1, or box 12. A unit that is left "
+        "out is gone; one that is in use stays.",
+    )
+
+    def prepare(self) -> None:
+        """Start from the present units."""
+        rows = self.document.units.order_by("unit")  # type: ignore[attr-defined]
+        self.fields["units"].initial = "\n".join(f"{row.unit} {plain_number(row.factor)}" for row in rows)
+
+    def clean_units(self) -> list[inventory.UnitSpec]:
+        """Return the units as the verb takes them."""
+        specs = []
+        for number, line in enumerate(self.cleaned_data["units"].splitlines(), start=1):
+            words = line.split()
+            if not words:
+                continue
+            try:
+                factor = Decimal(words[1]) if len(words) == 2 else None
+            except InvalidOperation:
+                factor = None
+            if factor is None:
+                raise forms.ValidationError(f"Line {number}: please give a unit and a number.")
+            specs.append(inventory.UnitSpec(words[0], factor))
+        return specs
+
+
+class ProductUnitInline(ReadOnlyInline):
+    """What a product is counted in besides its stock unit."""
+
+    model = ProductUnit
+    fields = ("unit", "stock_units")
+    readonly_fields = ("stock_units",)
+    list_related = ("product",)
+    show_change_link = False
+    verbose_name_plural = "units of its own"
+
+    @display(description="is")
+    def stock_units(self, row: ProductUnit) -> str:
+        """Show what one of it is."""
+        return f"{plain_number(row.factor)} {row.product.unit_of_measure}"
+
+
 @admin.register(Product)
 class ProductAdmin(DocumentAdmin):
     list_display = ("sku", "name", "category_chip", "material_type", "color", "cost", "price", "is_active")
@@ -46,6 +116,7 @@ class ProductAdmin(DocumentAdmin):
     related_documents = ("boms", "plates", "routings", "lots")
     fieldsets = (
         (None, {"fields": (("sku", "name"), ("category", "type"), ("unit_of_measure", "is_active"), "notes")}),
+        ("Units", {"fields": (("purchase_unit", "usage_unit"),)}),
         ("Price and cost", {"fields": (("list_price", "unit_cost", "price_per_kg"),)}),
         (
             "Planning",
@@ -53,6 +124,9 @@ class ProductAdmin(DocumentAdmin):
                 "fields": (
                     ("replenishment", "lead_time_days"),
                     ("reorder_point", "safety_stock"),
+                    ("minimum_quantity", "order_multiple"),
+                    ("period_of_supply_days", "yield_percent"),
+                    "abc_class",
                     ("is_serialized", "is_lot_tracked"),
                     "gcode_file_path",
                 )
@@ -70,6 +144,7 @@ class ProductAdmin(DocumentAdmin):
                 )
             },
         ),
+        ("Sliced plates", {"fields": ("sliced",)}),
         ("Drying", {"fields": ("is_hygroscopic", ("drying_celsius", "drying_hours"), "open_hours")}),
     )
     extra_verbs = (
@@ -89,7 +164,24 @@ class ProductAdmin(DocumentAdmin):
             form_class=PlatesForm,
             visible=lambda product: product.is_active,
         ),
+        AdminVerb(
+            name="set_units",
+            label="Units of its own",
+            call=inventory.set_product_units,
+            permission="inventory.change_product",
+            form_class=UnitsForm,
+            quiet=True,
+        ),
+        AdminVerb(
+            name="add_file",
+            label="Add a file",
+            call=add_file,
+            permission="inventory.add_productfile",
+            form_class=ProductFileForm,
+            quiet=True,
+        ),
     )
+    inlines = (ProductUnitInline, ProductFileInline)
 
     @display(description="colour", ordering="color_name")
     def color(self, obj: Product) -> SafeString | str:
@@ -99,7 +191,47 @@ class ProductAdmin(DocumentAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Keep what stock and documents are known by."""
         fixed = ("sku", "unit_of_measure") if obj is not None else ()
-        return (*super().get_readonly_fields(request, obj), *fixed)
+        return (*super().get_readonly_fields(request, obj), *fixed, "abc_class", "sliced")
+
+    def get_inlines(self, request: HttpRequest, obj: Any) -> list[Any]:
+        """Ask nothing of units and files before the product is there."""
+        return list(super().get_inlines(request, obj)) if obj is not None else []
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """Offer the product's own units for what it is bought and used in."""
+        form = super().get_form(request, obj, change, **kwargs)
+        choices = list(Unit.choices) if obj is None else unit_choices(obj)
+        for name, usual in (("purchase_unit", "the stock unit"), ("usage_unit", "the usual one")):
+            if name in form.base_fields:
+                form.base_fields[name] = forms.ChoiceField(
+                    choices=[("", usual), *choices],
+                    required=False,
+                    help_text=form.base_fields[name].help_text,
+                    widget=UnfoldAdminSelectWidget,
+                )
+        return form
+
+    @display(description="print files")
+    def sliced(self, obj: Product) -> SafeString | str:
+        """Name the print files of the product's plates, the released ones first."""
+        files = PrintFile.objects.filter(plate__product=obj, plate__is_active=True, withdrawn_at__isnull=True)
+        rows = files.select_related("plate").order_by("plate__plate_number", "printer_model", "-released_at", "-pk")
+        return (
+            format_html_join(
+                SafeString("<br>"),
+                '<a href="{}">Plate {} for {}</a>{}',
+                (
+                    (
+                        reverse("admin:inventory_printfile_change", args=[row.pk]),
+                        row.plate.plate_number,
+                        row.printer_model,
+                        "" if row.released_at else ", not released",
+                    )
+                    for row in rows[:20]
+                ),
+            )
+            or "none"
+        )
 
     def create(self, request: HttpRequest, obj: Product, form: Any) -> Product:
         """Create the product by its verb."""
