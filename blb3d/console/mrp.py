@@ -87,12 +87,11 @@ class FilterForm(forms.Form):
     until = forms.DateField(
         required=False, label="To start until", widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
     )
-    late = forms.BooleanField(required=False, label="Only what comes too late")
+    late = forms.ChoiceField(choices=[("", "All"), ("on", "Only what comes too late")], required=False, label="In time")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         _dress(self)
-        self.fields["late"].widget.attrs["class"] = " ".join(widgets.CHECKBOX_CLASSES)
 
 
 @dataclass(frozen=True)
@@ -123,9 +122,9 @@ class Line:
 
 @dataclass(frozen=True)
 class Group:
-    """Planned purchases from one vendor."""
+    """Planned purchases from one vendor; ``title`` says so."""
 
-    name: str
+    title: str
     lines: list[Line]
 
 
@@ -165,7 +164,10 @@ def _grouped(lines: Iterable[Line]) -> list[Group]:
     for line in lines:
         source = found.get(line.order.product_id)
         by_vendor[str(vendors[source.vendor_id]) if source else ""].append(line)
-    return [Group(name or "Nobody is known to sell these", by_vendor[name]) for name in sorted(by_vendor, key=_last)]
+    return [
+        Group(f"Buy from {name}" if name else "Buy, but nobody is known to sell it", by_vendor[name])
+        for name in sorted(by_vendor, key=_last)
+    ]
 
 
 def _last(name: str) -> tuple[bool, str]:
@@ -456,25 +458,35 @@ def late(request: HttpRequest, pk: int) -> HttpResponse:
 class WhatIfForm(forms.Form):
     """What should be different; every group may be left empty."""
 
-    extra_product = forms.CharField(required=False, max_length=60, label="Somebody orders (SKU)")
+    extra_product = forms.CharField(required=False, max_length=60, label="Product (SKU)")
     extra_quantity = forms.DecimalField(
-        required=False, min_value=Decimal("0.0001"), max_digits=14, decimal_places=4, label="so much"
+        required=False, min_value=Decimal("0.0001"), max_digits=14, decimal_places=4, label="How much"
     )
-    extra_due = forms.DateField(required=False, label="for", widget=forms.DateInput(attrs={"type": "date"}))
+    extra_due = forms.DateField(required=False, label="For when", widget=forms.DateInput(attrs={"type": "date"}))
     order = forms.CharField(required=False, max_length=60, label="Order (number)")
-    order_product = forms.CharField(required=False, max_length=60, label="its product (SKU)")
+    order_product = forms.CharField(required=False, max_length=60, label="Product (SKU)")
     order_quantity = forms.DecimalField(
-        required=False, min_value=Decimal(0), max_digits=14, decimal_places=4, label="becomes so much"
+        required=False, min_value=Decimal(0), max_digits=14, decimal_places=4, label="How much then"
     )
-    order_due = forms.DateField(required=False, label="due on", widget=forms.DateInput(attrs={"type": "date"}))
-    supply = forms.CharField(required=False, max_length=60, label="Purchase or production order (number)")
-    supply_day = forms.DateField(required=False, label="comes on", widget=forms.DateInput(attrs={"type": "date"}))
-    lead_product = forms.CharField(required=False, max_length=60, label="Getting or making (SKU)")
-    lead_days = forms.IntegerField(required=False, min_value=0, max_value=3650, label="takes so many days")
+    order_due = forms.DateField(required=False, label="Due then", widget=forms.DateInput(attrs={"type": "date"}))
+    supply = forms.CharField(required=False, max_length=60, label="Its number")
+    supply_day = forms.DateField(required=False, label="Comes on", widget=forms.DateInput(attrs={"type": "date"}))
+    lead_product = forms.CharField(required=False, max_length=60, label="Product (SKU)")
+    lead_days = forms.IntegerField(required=False, min_value=0, max_value=3650, label="Days")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         _dress(self)
+
+    def groups(self) -> list[tuple[str, list[Any]]]:
+        """Return the fields as they belong together, each group with its question."""
+        names = {
+            "Somebody orders more": ("extra_product", "extra_quantity", "extra_due"),
+            "An order changes": ("order", "order_product", "order_quantity", "order_due"),
+            "A purchase or production order comes on another day": ("supply", "supply_day"),
+            "Getting or making a product takes another time": ("lead_product", "lead_days"),
+        }
+        return [(title, [self[name] for name in fields]) for title, fields in names.items()]
 
     def _product(self, name: str) -> Product | None:
         sku = str(self.cleaned_data.get(name) or "").strip().upper()
@@ -590,7 +602,12 @@ def runs(request: HttpRequest) -> HttpResponse:
     rows = list(MRPRun.objects.select_related("started_by").order_by("-id")[:50])
     comparable = [row for row in rows if row.status == MRPRun.Status.DONE and row.has_rows]
     pair = [_run_of(comparable, request.GET.get(name, "")) for name in ("a", "b")]
-    context: dict[str, Any] = {"runs": rows, "comparable": comparable, "planning_url": reverse(PLANNING.url_name)}
+    context: dict[str, Any] = {
+        "runs": rows,
+        "comparable": comparable,
+        "planning_url": reverse(PLANNING.url_name),
+        "select_class": " ".join(widgets.SELECT_CLASSES),
+    }
     if pair[0] is None and pair[1] is None and len(comparable) > 1:
         pair = [comparable[1], comparable[0]]
     before, after = pair

@@ -87,9 +87,9 @@ def test_before_the_first_run_the_page_says_what_planning_does(boss: Client) -> 
 def test_the_plan_is_shown_in_words_by_vendor_with_whom_it_is_for(boss: Client, farm: Product) -> None:
     assert boss.post(f"{PAGE}run/").status_code == 302
     page = boss.get(PAGE)
-    assert [group.name for group in page.context["groups"]] == [
-        "V-FIL Filament House",
-        "Nobody is known to sell these",
+    assert [group.title for group in page.context["groups"]] == [
+        "Buy from V-FIL Filament House",
+        "Buy, but nobody is known to sell it",
     ]
     order = ProductionOrder.objects.get()
     filament = [line for line in page.context["groups"][0].lines if line.order.product == farm]
