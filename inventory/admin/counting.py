@@ -25,18 +25,11 @@ from blb3d.core.templatetags.blb3d_ui import money, plain_number
 from inventory import services as inventory
 from inventory.models import CycleCount, CycleCountLine, InventoryLocation, Product
 from inventory.selectors import due_for_counting, is_within_tolerance
+from inventory.selectors.counting import may_see_books
 
 Status = CycleCount.Status
-_APPROVE = "inventory.approve_cyclecount"
 #: So many rows the page of what is due shows.
 _DUE_SHOWN = 200
-
-
-def may_see_books(count: CycleCount | None, user: Any) -> bool:
-    """Tell whether somebody may see what the books say: on a blind sheet not before it is counted."""
-    if count is None or not count.is_blind or count.status in (Status.APPROVED, Status.CANCELLED):
-        return True
-    return bool(count.status == Status.SUBMITTED and user.has_perm(_APPROVE))
 
 
 class CountLineInline(ReadOnlyInline):
@@ -158,7 +151,7 @@ def count_on(
 
 def approval_effects(count: CycleCount) -> list[Effect]:
     """Tell what is booked when the sheet is approved."""
-    lines = count.lines.select_related("product", "location", "lot").order_by("position")
+    lines = list(count.lines.select_related("product", "location", "lot").order_by("position"))
     found = []
     for line in lines:
         if line.variance:
@@ -167,7 +160,7 @@ def approval_effects(count: CycleCount) -> list[Effect]:
             change = f"{sign}{_amount(line, line.variance)}, {money(line.variance_value)}"
             text = f"{line.product.sku} at {line.location.code}{lot}: {change}"
             found.append(Effect("stock", text, is_warning=not is_within_tolerance(line)))
-    found.append(Effect("money", f"Together {money(count.variance_value)}."))
+    found.append(Effect("money", f"Together {money(sum((line.variance_value for line in lines), Decimal(0)))}."))
     return found
 
 
@@ -224,8 +217,8 @@ class CycleCountAdmin(DocumentAdmin):
 
     @display(description="difference")
     def difference(self, obj: CycleCount) -> str:
-        """Show what the difference is worth, once it is counted."""
-        return money(obj.variance_value) if obj.submitted_at else ""
+        """Show what the difference was worth, once it is booked."""
+        return money(obj.variance_value) if obj.approved_at else ""
 
     def progress(self, obj: Any) -> tuple[int, int, str] | None:
         """Show how much of it is counted."""

@@ -5,6 +5,7 @@
 
 from blb3d.core.api.routers import BothSlashRouter, both_slashes
 from inventory.api.catalogue import MaterialViewSet, ProductViewSet, VendorViewSet
+from inventory.api.counting import CycleCountViewSet
 from inventory.api.printfiles import PrintFileViewSet
 from inventory.api.stock import BalanceViewSet, CheckView, LocationViewSet, LotViewSet, ValuationView
 
@@ -15,6 +16,7 @@ router.register("vendors", VendorViewSet, "vendor")
 router.register("inventory/materials", MaterialViewSet, "material")
 router.register("inventory/lots", LotViewSet, "lot")
 router.register("inventory/locations", LocationViewSet, "location")
+router.register("inventory/cycle-counts", CycleCountViewSet, "cycle-count")
 router.register("inventory/balances", BalanceViewSet, "balance")
 
 urlpatterns = [

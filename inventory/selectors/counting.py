@@ -6,6 +6,7 @@ import datetime
 from collections import defaultdict
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from django.conf import settings
 from django.db.models import Max, QuerySet
@@ -80,3 +81,10 @@ def is_within_tolerance(line: CycleCountLine) -> bool:
 def open_counts() -> QuerySet[CycleCount]:
     """Return the sheets that are being counted now, the oldest first."""
     return CycleCount.objects.filter(status=CycleCount.Status.COUNTING).select_related("location").order_by("id")
+
+
+def may_see_books(count: CycleCount | None, user: Any) -> bool:
+    """Tell whether somebody may see what the books say: on a blind sheet not before it is counted."""
+    if count is None or not count.is_blind or count.status in (CycleCount.Status.APPROVED, CycleCount.Status.CANCELLED):
+        return True
+    return bool(count.status == CycleCount.Status.SUBMITTED and user.has_perm("inventory.approve_cyclecount"))

@@ -209,9 +209,8 @@ def submit_count(count: CycleCount, *, actor: User) -> CycleCount:
         if left or not lines:
             raise NotAllCounted(details={"lines": left[:_NAMED], "left": len(left)})
         count.submitted_at, count.submitted_by = timezone.now(), actor
-        count.variance_value = sum((row.variance_value for row in lines), Decimal(0))
         within = all(is_within_tolerance(row) for row in lines)
-        move.payload.update(is_within_tolerance=within, variance_value=str(count.variance_value))
+        move.payload["is_within_tolerance"] = within
     if within:
         _approve(count, actor=actor)
     return count
@@ -272,6 +271,8 @@ def _approve(count: CycleCount, *, actor: User, reason: str = "") -> CycleCount:
             row.booked_quantity = change
         update_documents(differing, ["booked_quantity"])
         count.approved_at, count.approved_by = timezone.now(), actor
+        # Not earlier: on a blind sheet it would tell who counts again how far off they were.
+        count.variance_value = sum((row.variance_value for row in lines), Decimal(0))
         move.payload.update(lines=len(lines), differing=len(differing), variance_value=str(count.variance_value))
     return count
 

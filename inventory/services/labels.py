@@ -126,7 +126,7 @@ def zpl_text(text: str) -> str:
 
 
 def _magnification(url: str) -> int:
-    modules = segno.make(url, error="m", boost_error=False, micro=False).symbol_size(border=0)[0]
+    modules = int(segno.make(url, error="m", boost_error=False, micro=False).symbol_size(border=0)[0])
     return max(1, min(10, _QR // modules))
 
 
