@@ -12,6 +12,7 @@ from blb3d.console import schedule as console_schedule
 from blb3d.console import stock as console_stock
 from blb3d.console import stock_value as console_stock_value
 from blb3d.console import variance as console_variance
+from blb3d.console import vendors as console_vendors
 from blb3d.console import yields as console_yields
 from blb3d.core import health
 from production.floor import urlpatterns as floor_pages
@@ -27,6 +28,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *console_stock_value.urlpatterns,
     *console_stock.urlpatterns,
     *console_variance.urlpatterns,
+    *console_vendors.urlpatterns,
     *console_yields.urlpatterns,
     path("admin/", admin.site.urls),
     path("api/v1/", include((api.v1, "api-v1"), namespace="v1")),

@@ -69,8 +69,13 @@ NAVIGATION: dict[str, list[tuple[str, str, str]]] = {
         ("inventory.InventoryLocation", "warehouse", "Locations"),
         ("inventory.StockPeriod", "event_available", "Closed periods"),
         ("inventory.ReconciliationReport", "balance", "Proofs of the books"),
+        ("inventory.PurchaseRequisition", "add_shopping_cart", "Requisitions"),
         ("inventory.PurchaseOrder", "shopping_cart", ""),
+        ("inventory.GoodsReceipt", "input", "Goods receipts"),
+        ("inventory.VendorReturn", "output", "Returns to vendors"),
+        ("inventory.VendorBill", "request_page", "Vendor bills"),
         ("inventory.Vendor", "storefront", ""),
+        ("inventory.VendorItem", "price_change", "What vendors sell"),
     ],
     "Integrations": [
         ("integrations.MarketplaceProductMapping", "link", "Product mappings"),
@@ -183,6 +188,13 @@ STOCK_VALUE = Page("Stock", "Stock value", "savings", "console-stock-value", ("i
 COUNTS_DUE = Page(
     "Stock", "Due for counting", "event_upcoming", "admin:inventory_cyclecount_due", ("inventory.view_cyclecount",)
 )
+VENDORS = Page(
+    "Stock",
+    "How vendors deliver",
+    "verified",
+    "console-vendors",
+    ("inventory.view_vendor", "inventory.view_goodsreceipt"),
+)
 PAGES = (
     IMPORTS,
     REORDER,
@@ -200,6 +212,7 @@ PAGES = (
     TRACE,
     DISPATCH,
     SERVICES,
+    VENDORS,
 )
 
 #: Groups that stand open; the others open by a click.
@@ -218,6 +231,7 @@ SEARCHED = (
     "sales.Shipment",
     "sales.Invoice",
     "inventory.PurchaseOrder",
+    "inventory.VendorBill",
 )
 FOUND_PER_MODEL = 5
 

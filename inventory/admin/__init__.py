@@ -1,5 +1,29 @@
 """Catalogue, stock and purchasing in the console."""
 
-from inventory.admin import books, catalogue, counting, imports, library, lots, purchasing, stock, variants
+from inventory.admin import (
+    bills,
+    books,
+    catalogue,
+    counting,
+    imports,
+    library,
+    lots,
+    purchasing,
+    stock,
+    variants,
+    vendors,
+)
 
-__all__ = ["books", "catalogue", "counting", "imports", "library", "lots", "purchasing", "stock", "variants"]
+__all__ = [
+    "bills",
+    "books",
+    "catalogue",
+    "counting",
+    "imports",
+    "library",
+    "lots",
+    "purchasing",
+    "stock",
+    "variants",
+    "vendors",
+]

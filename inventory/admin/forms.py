@@ -11,7 +11,7 @@ from django import forms
 from blb3d.core.admin import VerbForm, key_choice
 from blb3d.core.templatetags.blb3d_ui import plain_number
 from inventory import services as inventory
-from inventory.models import Inventory, Product, PurchaseOrderLine
+from inventory.models import Inventory, Product
 from inventory.selectors import active_bom
 
 QUANTITY: dict[str, Any] = {"max_digits": 14, "decimal_places": 4}
@@ -200,48 +200,3 @@ class TransferForm(MovementForm):
 
     quantity = forms.DecimalField(**QUANTITY, min_value=Decimal("0.0001"), help_text="In the stock unit.")
     target = key_choice(Inventory, "location", label="To")
-
-
-class ReceiptForm(VerbForm):
-    """What came of each line that is still open."""
-
-    def prepare(self) -> None:
-        """Ask for quantity and lot of every open line, and where it is put."""
-        self.lines: list[PurchaseOrderLine] = [
-            line
-            for line in self.document.lines.select_related("product")  # type: ignore[attr-defined]
-            if line.quantity_received < line.quantity
-        ]
-        for line in self.lines:
-            name = f"{line.product.sku} {line.product.name}"
-            self.fields[f"quantity_{line.pk}"] = forms.DecimalField(
-                **QUANTITY,
-                label=name,
-                min_value=Decimal(0),
-                required=False,
-                initial=line.quantity - line.quantity_received,
-                help_text=f"In {line.unit_of_measure}; empty when nothing came.",
-            )
-            if line.product.is_lot_tracked:
-                self.fields[f"lot_{line.pk}"] = forms.CharField(
-                    label=f"Lot of {line.product.sku}", max_length=100, required=False, help_text="Empty: next number."
-                )
-                self.fields[f"vendor_lot_{line.pk}"] = forms.CharField(
-                    label=f"Vendor's lot of {line.product.sku}", max_length=100, required=False
-                )
-        self.fields["location"] = key_choice(Inventory, "location", required=False, help_text="Empty: the default.")
-
-    def arguments(self) -> dict[str, Any]:
-        """Return receipts as the verb takes them."""
-        given = self.cleaned_data
-        receipts = [
-            inventory.PurchaseReceipt(
-                line.pk,
-                given[f"quantity_{line.pk}"],
-                lot_number=given.get(f"lot_{line.pk}", ""),
-                vendor_lot_number=given.get(f"vendor_lot_{line.pk}", ""),
-            )
-            for line in self.lines
-            if given[f"quantity_{line.pk}"]
-        ]
-        return {"receipts": receipts, "location": given["location"]}

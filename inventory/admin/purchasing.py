@@ -1,38 +1,88 @@
-"""Vendors and purchase orders in the console."""
+"""What is wanted, ordered, received and sent back, in the console."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
-from django.http import HttpRequest
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from unfold.contrib.filters.admin import RangeDateFilter, RangeDateTimeFilter
+from unfold.decorators import display
 
-from blb3d.core.admin import AdminVerb, DocumentAdmin, DocumentInline
+from blb3d.accounts.models import User
+from blb3d.core.admin import AdminVerb, DocumentAdmin, DocumentInline, ReadOnlyInline, money_column
+from blb3d.core.admin.verbs import worded
+from blb3d.core.errors import BLB3DError
+from blb3d.core.money import line_total
+from blb3d.core.templatetags.blb3d_ui import money, plain_number
 from inventory import services as inventory
-from inventory.admin.forms import ReceiptForm
-from inventory.models import PurchaseOrder, PurchaseOrderLine, Vendor
+from inventory.admin.purchase_forms import (
+    BillForm,
+    ChargesForm,
+    CreditForm,
+    LandedCostForm,
+    LinesForm,
+    ReceiptForm,
+    RescheduleForm,
+    ReturnForm,
+)
+from inventory.models import (
+    GoodsReceipt,
+    GoodsReceiptLine,
+    LandedCost,
+    PurchaseOrder,
+    PurchaseOrderLine,
+    PurchaseRequisition,
+    VendorBill,
+    VendorReturn,
+    VendorReturnLine,
+)
+from inventory.services.purchasing import needs_approval
 
-
-@admin.register(Vendor)
-class VendorAdmin(DocumentAdmin):
-    list_display = ("code", "name", "email", "phone", "lead_time_days", "is_active")
-    list_filter = ("is_active",)
-    search_fields = ("code", "name", "email")
-    header_fields = ("code", "email", "phone", "lead_time_days")
-    related_documents = ("purchase_orders", "lots")
-    fields = (("code", "name"), ("email", "phone"), ("lead_time_days", "is_active"), "notes")
+Status = PurchaseOrder.Status
+_ON_ITS_WAY = (Status.ORDERED, Status.PARTIALLY_RECEIVED)
+_CAME = (Status.PARTIALLY_RECEIVED, Status.RECEIVED, Status.CLOSED_SHORT)
 
 
 class PurchaseOrderLineInline(DocumentInline):
     """What is bought; edited while the order is a draft."""
 
     model = PurchaseOrderLine
-    fields = ("line_number", "product", "quantity", "unit_of_measure", "unit_price", "quantity_received")
-    readonly_fields = ("quantity_received",)
+    fields = (
+        "line_number",
+        "product",
+        "vendor_sku",
+        "quantity",
+        "unit_of_measure",
+        "unit_price",
+        "amount",
+        "needed_on",
+        "expected_on",
+        "came",
+    )
+    readonly_fields = ("amount", "came")
     show_change_link = False
 
+    @display(description="total")
+    def amount(self, line: PurchaseOrderLine) -> str:
+        """Show what the line comes to."""
+        return money(line_total(line.unit_price, line.quantity)) if line.pk else "–"
+
+    @display(description="came")
+    def came(self, line: PurchaseOrderLine) -> str:
+        """Show what came, went back and is not expected any more."""
+        if not line.pk:
+            return "–"
+        words = [plain_number(line.quantity_received)]
+        if line.quantity_returned:
+            words.append(f"{plain_number(line.quantity_returned)} went back")
+        if line.quantity_cancelled:
+            words.append(f"{plain_number(line.quantity_cancelled)} cancelled")
+        return ", ".join(words)
+
     def _is_draft(self, obj: Any) -> bool:
-        return obj is None or obj.status == PurchaseOrder.Status.DRAFT
+        return obj is None or obj.status == Status.DRAFT
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Allow new lines on a draft."""
@@ -42,28 +92,138 @@ class PurchaseOrderLineInline(DocumentInline):
         """Allow changes on a draft."""
         return self._is_draft(obj) and super().has_change_permission(request, obj)
 
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Allow a line to be taken off a draft: nobody was told of it yet."""
+        return obj is not None and self.has_change_permission(request, obj)
+
+
+def print_order(order: PurchaseOrder, *, actor: User) -> HttpResponse:
+    """Send the order as PDF."""
+    return HttpResponse(
+        inventory.purchase_order_pdf(order),
+        content_type="application/pdf",
+        headers={"Content-Disposition": f'inline; filename="{order.po_number}.pdf"'},
+    )
+
+
+def enter_bill(order: PurchaseOrder, *, actor: User, **given: Any) -> VendorBill:
+    """Enter the vendor's bill for this order."""
+    return inventory.enter_bill(order.vendor, currency=order.currency, actor=actor, **given)
+
 
 @admin.register(PurchaseOrder)
 class PurchaseOrderAdmin(DocumentAdmin):
-    list_display = ("po_number", "vendor", "status", "ordered_on", "expected_on", "created_at")
-    list_filter = ("status",)
+    verb_template = "admin/purchasing/verb.html"
+
+    list_display = ("po_number", "vendor", "status", "total_column", "ordered_on", "expected_on", "sent_at")
+    list_filter = ("status", ("expected_on", RangeDateFilter))
     search_fields = ("po_number", "vendor__code", "vendor__name")
-    header_fields = ("vendor", "ordered_on", "expected_on", "currency")
-    related_documents = ("vendor", "lots")
+    header_fields = ("vendor", "ordered_on", "expected_on", "approval", "sent_at")
+    related_documents = ("receipts", "returns", "requisitions", "lots")
     readonly_fields = ("po_number", "ordered_on")
-    fields = (("po_number", "vendor"), ("ordered_on", "expected_on", "currency"), "notes")
+    fields = (("po_number", "vendor"), ("ordered_on", "expected_on", "currency"), "message", "notes")
     inlines = (PurchaseOrderLineInline,)
     verbs = {
         "order": inventory.order_purchase,
-        "receive": AdminVerb(call=inventory.receive_purchase, form_class=ReceiptForm, style="primary"),
+        "receive": AdminVerb(call=inventory.receive_goods, form_class=ReceiptForm, style="primary"),
         "close_short": inventory.close_purchase_short,
         "cancel": inventory.cancel_purchase,
     }
+    extra_verbs = (
+        AdminVerb(
+            name="approve",
+            call=inventory.approve_purchase,
+            permission="inventory.approve_purchaseorder",
+            visible=lambda order: order.status == Status.DRAFT and order.approved_at is None,
+        ),
+        AdminVerb(
+            name="charges",
+            label="Freight and tax",
+            call=inventory.charge_purchase,
+            permission="inventory.change_purchaseorder",
+            form_class=ChargesForm,
+            visible=lambda order: order.status == Status.DRAFT,
+            quiet=True,
+        ),
+        AdminVerb(
+            name="enter_bill",
+            label="Enter their bill",
+            call=enter_bill,
+            permission="inventory.add_vendorbill",
+            form_class=BillForm,
+            visible=lambda order: order.status in (*_ON_ITS_WAY, *_CAME),
+        ),
+        AdminVerb(
+            name="reschedule",
+            label="Expect on another day",
+            call=inventory.reschedule_purchase,
+            permission="inventory.change_purchaseorder",
+            form_class=RescheduleForm,
+            reason_required=True,
+            visible=lambda order: order.status in _ON_ITS_WAY,
+        ),
+        AdminVerb(
+            name="cancel_rest",
+            label="Expect no more of a line",
+            call=inventory.cancel_purchase_rest,
+            permission="inventory.cancel_purchaseorder",
+            form_class=LinesForm,
+            reason_required=True,
+            visible=lambda order: order.status in _ON_ITS_WAY,
+            quiet=True,
+        ),
+        AdminVerb(
+            name="send_back",
+            label="Send goods back",
+            call=inventory.return_to_vendor,
+            permission="inventory.add_vendorreturn",
+            form_class=ReturnForm,
+            reason_required=True,
+            visible=lambda order: order.status in _CAME,
+            quiet=True,
+        ),
+        AdminVerb(
+            name="send_again",
+            label="Mail it to the vendor again",
+            call=inventory.send_purchase_again,
+            permission="inventory.order_purchaseorder",
+            visible=lambda order: order.status in _ON_ITS_WAY,
+            quiet=True,
+        ),
+        AdminVerb(name="print", label="PDF", call=print_order, permission="inventory.view_purchaseorder", quiet=True),
+    )
+    bulk_verbs = ("order",)
+
+    @display(description="total")
+    def total_column(self, order: PurchaseOrder) -> str:
+        """Show what the order comes to."""
+        return money(order.total, order.currency)
+
+    @display(description="approval")
+    def approval(self, order: PurchaseOrder) -> str:
+        """Show who said yes, or that somebody has to."""
+        if order.approved_by is not None:
+            return f"by {order.approved_by}"
+        return "needed" if order.status == Status.DRAFT and needs_approval(order) else ""
+
+    def totals(self, obj: PurchaseOrder) -> list[tuple[str, str]]:
+        """Show the sums as they stand on the paper."""
+        shown = [("Lines", obj.subtotal), ("Freight", obj.freight), ("Tax", obj.tax), ("Total", obj.total)]
+        return [(words, money(amount, obj.currency)) for words, amount in shown if amount or words == "Total"]
+
+    def progress(self, obj: PurchaseOrder) -> tuple[int, int, str] | None:
+        """Show how many of its lines are here."""
+        if obj.status not in (*_ON_ITS_WAY, *_CAME):
+            return None
+        lines = list(obj.lines.all())
+        here = sum(not line.owed for line in lines)
+        return (here, len(lines), f"{here} of {len(lines)} lines here") if lines else None
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """Keep the vendor of an order that was sent."""
-        sent = obj is not None and obj.status != PurchaseOrder.Status.DRAFT
-        return (*super().get_readonly_fields(request, obj), *(("vendor", "currency") if sent else ()))
+        """Keep what the vendor was told of an order that was sent."""
+        sent = obj is not None and obj.status != Status.DRAFT
+        kept = ("vendor", "currency", "expected_on", "message") if sent else ()
+        return (*super().get_readonly_fields(request, obj), *kept)
 
     def create(self, request: HttpRequest, obj: PurchaseOrder, form: Any) -> PurchaseOrder:
         """Write the draft under its number; the lines of the page follow."""
@@ -72,5 +232,186 @@ class PurchaseOrderAdmin(DocumentAdmin):
             expected_on=obj.expected_on,
             currency=obj.currency,
             notes=obj.notes,
+            message=obj.message,
             actor=request.user,  # type: ignore[arg-type]
         )
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Save the lines and bring the order's sum to them; what was approved before is approved no more."""
+        super().save_related(request, form, formsets, change)
+        if any(formset.has_changed() for formset in formsets):
+            inventory.settle_purchase(form.instance, actor=request.user)  # type: ignore[arg-type]
+
+
+@admin.register(PurchaseRequisition)
+class PurchaseRequisitionAdmin(DocumentAdmin):
+    list_display = ("number", "product", "status", "quantity", "unit", "needed_on", "vendor", "wanted_by", "source")
+    list_filter = ("status", "source", ("needed_on", RangeDateFilter))
+    search_fields = ("number", "product__sku", "product__name")
+    header_fields = ("product", "needed_on", "wanted_by", "vendor", "purchase_order")
+    readonly_fields = ("number", "wanted_by", "source", "purchase_order")
+    fields = ("product", ("quantity", "unit"), ("needed_on", "vendor"), "reason")
+    verbs = {
+        "order": AdminVerb(
+            call=inventory.order_requisition,
+            confirm="It becomes a line of the draft that its vendor has, or of a new one.",
+        ),
+        "refuse": inventory.refuse_requisition,
+    }
+    actions = ("order_chosen",)
+
+    def has_order_permission(self, request: HttpRequest) -> bool:
+        """Tell whether this person may turn requisitions into orders."""
+        return request.user.has_perm("inventory.order_purchaserequisition")
+
+    @admin.action(description="Write orders for what is chosen", permissions=["order"])
+    def order_chosen(self, request: HttpRequest, queryset: QuerySet[PurchaseRequisition]) -> None:
+        """Write one draft for each vendor of the chosen requisitions; all of them or none."""
+        try:
+            orders = inventory.order_requisitions(list(queryset), actor=request.user)  # type: ignore[arg-type]
+        except BLB3DError as error:
+            self.message_user(request, worded(error), messages.ERROR)
+            return
+        numbers = ", ".join(order.po_number for order in orders)
+        self.message_user(request, f"Written as draft: {numbers}.", messages.SUCCESS)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Keep what was asked for once it is answered."""
+        closed = obj is not None and obj.status != PurchaseRequisition.Status.OPEN
+        asked = ("product", "quantity", "unit", "needed_on", "vendor", "reason") if closed else ()
+        return (*super().get_readonly_fields(request, obj), *(("product",) if obj is not None else ()), *asked)
+
+    def create(self, request: HttpRequest, obj: PurchaseRequisition, form: Any) -> PurchaseRequisition:
+        """Ask for it under a number."""
+        return inventory.request_purchase(
+            obj.product,
+            quantity=obj.quantity,
+            unit=obj.unit,
+            needed_on=obj.needed_on,
+            vendor=obj.vendor,
+            reason=obj.reason,
+            actor=request.user,  # type: ignore[arg-type]
+        )
+
+
+class ReceiptLineInline(ReadOnlyInline):
+    """What came, by lot."""
+
+    model = GoodsReceiptLine
+    fields = ("line_number", "product", "lot", "location", "bought", "stock_quantity", "unit_cost", "back")
+    readonly_fields = ("bought", "back")
+    show_change_link = False
+
+    @display(description="came as")
+    def bought(self, line: GoodsReceiptLine) -> str:
+        """Show what came in the unit it was bought in."""
+        return f"{plain_number(line.quantity)} {line.unit_of_measure}"
+
+    @display(description="went back")
+    def back(self, line: GoodsReceiptLine) -> str:
+        """Show what went back, and what of it was refused."""
+        if not line.returned_quantity:
+            return "–"
+        refused = f", {plain_number(line.rejected_quantity)} refused" if line.rejected_quantity else ""
+        return f"{plain_number(line.returned_quantity)}{refused}"
+
+
+class LandedCostInline(ReadOnlyInline):
+    """What the delivery cost beyond its prices."""
+
+    model = LandedCost
+    fields = ("kind", "basis", "amount", "on_stock_amount", "expensed_amount", "notes")
+    show_change_link = False
+
+
+class WrittenOnce(DocumentAdmin):
+    """A document that a verb wrote: only its acts change anything."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Refuse: it is written from another document's page."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse: only acts change it."""
+        return False
+
+
+def send_back(receipt: GoodsReceipt, *, actor: User, reason: str, **given: Any) -> VendorReturn:
+    """Send goods of this receipt back."""
+    return inventory.return_to_vendor(receipt.purchase_order, reason=reason, actor=actor, **given)
+
+
+def add_landed_cost(receipt: GoodsReceipt, *, actor: User, reason: str, **given: Any) -> None:
+    """Share a cost that came later among what this receipt brought."""
+    inventory.add_landed_cost(receipt, reason=reason, actor=actor, **given)
+
+
+@admin.register(GoodsReceipt)
+class GoodsReceiptAdmin(WrittenOnce):
+    verb_template = "admin/purchasing/verb.html"
+
+    list_display = ("number", "purchase_order", "vendor", "received_at", "packing_slip", "created_by")
+    list_filter = (("received_at", RangeDateTimeFilter),)
+    search_fields = ("number", "packing_slip", "purchase_order__po_number", "purchase_order__vendor__name")
+    list_related = ("purchase_order__vendor",)
+    header_fields = ("purchase_order", "vendor", "received_at", "packing_slip")
+    fields = ("notes",)
+    inlines = (ReceiptLineInline, LandedCostInline)
+    extra_verbs = (
+        AdminVerb(
+            name="landed_cost",
+            label="Add freight or duty",
+            call=add_landed_cost,
+            permission="inventory.add_landedcost",
+            form_class=LandedCostForm,
+            reason_required=True,
+        ),
+        AdminVerb(
+            name="send_back",
+            label="Send goods back",
+            call=send_back,
+            permission="inventory.add_vendorreturn",
+            form_class=ReturnForm,
+            reason_required=True,
+        ),
+    )
+
+    @display(description="vendor")
+    def vendor(self, receipt: GoodsReceipt) -> str:
+        """Show who sent it."""
+        return str(receipt.purchase_order.vendor)
+
+
+class ReturnLineInline(ReadOnlyInline):
+    """What went back, by lot."""
+
+    model = VendorReturnLine
+    fields = ("line_number", "what", "quantity", "unit_cost", "was_rejected")
+    readonly_fields = ("what",)
+    list_related = ("receipt_line__product", "receipt_line__lot")
+    show_change_link = False
+
+    @display(description="what")
+    def what(self, line: VendorReturnLine) -> str:
+        """Show product and lot."""
+        came = line.receipt_line
+        return f"{came.product}, lot {came.lot}" if came.lot is not None else str(came.product)
+
+
+@admin.register(VendorReturn)
+class VendorReturnAdmin(WrittenOnce):
+    list_display = ("number", "purchase_order", "vendor", "status", "expected", "received", "returned_at")
+    list_filter = ("status", ("returned_at", RangeDateTimeFilter))
+    search_fields = ("number", "vendor_reference", "purchase_order__po_number", "purchase_order__vendor__name")
+    list_related = ("purchase_order__vendor",)
+    expected = money_column("credit_expected_amount", "credit expected")
+    received = money_column("credit_received_amount", "credit received")
+    header_fields = ("purchase_order", "vendor", "returned_at", "expected", "vendor_reference", "tracking_number")
+    fields = ("reason", ("credit_received_amount", "credited_on"))
+    inlines = (ReturnLineInline,)
+    verbs = {"credit": AdminVerb(call=inventory.credit_return, form_class=CreditForm, label="Record the credit")}
+
+    @display(description="vendor")
+    def vendor(self, returned: VendorReturn) -> str:
+        """Show where it went."""
+        return str(returned.purchase_order.vendor)

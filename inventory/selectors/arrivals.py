@@ -8,10 +8,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from django.db.models import Q
+
 from blb3d.core.errors import UnknownConversion
-from blb3d.core.units import convert
-from inventory.models import MaterialLot, Product, PurchaseOrder, PurchaseOrderLine, Vendor
+from inventory.models import Product, PurchaseOrder, PurchaseOrderLine, Vendor
+from inventory.selectors.sourcing import sources
 from inventory.selectors.stock import available, service_ids
+from inventory.selectors.units import to_stock, unit_factors
 
 _ON_ITS_WAY = (PurchaseOrder.Status.ORDERED, PurchaseOrder.Status.PARTIALLY_RECEIVED)
 
@@ -50,7 +53,7 @@ class Supply:
 def arrivals(needs: Mapping[int, Decimal], today: datetime.date) -> list[Arrival]:
     """Return when each product of which too little is free will be there; what is free in full is left out.
 
-    ``needs`` are quantities in stock units by product. At most five queries; see :func:`supplies` for how it counts.
+    ``needs`` are quantities in stock units by product. At most nine queries; see :func:`supplies` for how it counts.
     """
     free, services = available(needs), service_ids(needs)
     short = {pk: need - free[pk] for pk, need in needs.items() if need > free[pk] and pk not in services}
@@ -61,10 +64,10 @@ def arrivals(needs: Mapping[int, Decimal], today: datetime.date) -> list[Arrival
 def supplies(
     product_ids: Collection[int], today: datetime.date, *, free: Mapping[int, Decimal] | None = None
 ) -> dict[int, Supply]:
-    """Return what there is and comes of each product, in four queries.
+    """Return what there is and comes of each product, in at most eight queries.
 
     What is on order counts with its expected day, which is not before today; what is ordered today takes the product's
-    lead time, else that of the vendor who sent the last lot, else the usual one of vendors. ``free`` is what is free
+    lead time, else that of where it is bought, else the usual one of vendors. ``free`` is what is free
     now, where it was read a moment ago.
     """
     if not product_ids:
@@ -87,22 +90,27 @@ def supplies(
 
 
 def _on_order(products: Mapping[int, Product], today: datetime.date) -> dict[int, list[tuple[datetime.date, Decimal]]]:
-    """Return what vendors still owe, by product, the earliest first; without an expected day it counts for nothing."""
+    """Return what vendors still owe, by product, the earliest first; without an expected day it counts for nothing.
+
+    A line's own day goes before its order's.
+    """
     lines = PurchaseOrderLine.objects.filter(
-        product__in=products, purchase_order__status__in=_ON_ITS_WAY, purchase_order__expected_on__isnull=False
+        Q(expected_on__isnull=False) | Q(purchase_order__expected_on__isnull=False),
+        product__in=products,
+        purchase_order__status__in=_ON_ITS_WAY,
     ).select_related("purchase_order")
+    factors = unit_factors(products)
     coming: dict[int, list[tuple[datetime.date, Decimal]]] = defaultdict(list)
-    for line in lines.order_by("purchase_order__expected_on", "pk"):
-        expected = line.purchase_order.expected_on
-        owed = line.quantity - line.quantity_received
-        if expected is None or owed <= 0:
+    for line in lines.order_by("pk"):
+        expected = line.expected_on or line.purchase_order.expected_on
+        if expected is None or line.owed <= 0:
             continue
         try:
-            stock_quantity = convert(owed, line.unit_of_measure, products[line.product_id].unit_of_measure)
+            stock = to_stock(products[line.product_id], line.owed, line.unit_of_measure, factors=factors)
         except UnknownConversion:
             continue
-        coming[line.product_id].append((max(expected, today), stock_quantity))
-    return coming
+        coming[line.product_id].append((max(expected, today), stock))
+    return {pk: sorted(rows, key=lambda row: row[0]) for pk, rows in coming.items()}
 
 
 def _lead_times(products: Mapping[int, Product]) -> dict[int, int]:
@@ -110,8 +118,7 @@ def _lead_times(products: Mapping[int, Product]) -> dict[int, int]:
     days = {pk: product.lead_time_days for pk, product in products.items() if product.lead_time_days}
     unknown = [pk for pk in products if pk not in days]
     if unknown:
-        lots = MaterialLot.objects.filter(product__in=unknown, vendor__isnull=False).order_by("received_date", "pk")
-        days |= dict(lots.values_list("product_id", "vendor__lead_time_days"))
         usual = Vendor._meta.get_field("lead_time_days").default
-        days |= {pk: usual for pk in unknown if pk not in days}
+        found = sources(unknown)
+        days |= {pk: found[pk].lead_days if pk in found else usual for pk in unknown}
     return days

@@ -53,6 +53,7 @@ from inventory.services.purchasing import (
     approve_purchase,
     cancel_purchase,
     cancel_purchase_rest,
+    charge_purchase,
     close_purchase_short,
     create_purchase_order,
     mark_purchase_sent,
@@ -79,6 +80,7 @@ from inventory.services.requisitions import (
 from inventory.services.reservations import Need, Shortage, hand_over_reservations, release_reservations, reserve
 from inventory.services.revaluation import CostAdded, CostShare, CostSpread, add_cost, revalue_stock
 from inventory.services.reversal import reverse_transaction
+from inventory.services.sourcing import PriceSpec, prefer_vendor_item, set_vendor_item
 from inventory.services.spools import Weighed, make_spools, merge_spools, move_spool, split_spool, weigh_spool
 from inventory.services.units import UnitSpec, set_product_units
 from inventory.services.variants import create_family, make_variants
@@ -94,6 +96,7 @@ __all__ = [
     "Movement",
     "Need",
     "PlateSpec",
+    "PriceSpec",
     "PurchaseLineSpec",
     "PurchaseReceipt",
     "ReturnSpec",
@@ -119,6 +122,7 @@ __all__ = [
     "cancel_purchase",
     "cancel_purchase_rest",
     "change_expiry",
+    "charge_purchase",
     "choose_material",
     "classify_abc",
     "close_period",
@@ -152,6 +156,7 @@ __all__ = [
     "pay_bill",
     "plan_count",
     "post_transactions",
+    "prefer_vendor_item",
     "purchase_order_pdf",
     "quarantine_lot",
     "receive_goods",
@@ -182,6 +187,7 @@ __all__ = [
     "set_bom",
     "set_plates",
     "set_product_units",
+    "set_vendor_item",
     "settle_purchase",
     "slice_again",
     "split_spool",

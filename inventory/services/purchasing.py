@@ -52,6 +52,7 @@ def create_purchase_order(
     currency: str = "",
     freight: Decimal = Decimal(0),
     tax: Decimal = Decimal(0),
+    message: str = "",
     notes: str = "",
     actor: User,
 ) -> PurchaseOrder:
@@ -85,6 +86,7 @@ def create_purchase_order(
         subtotal=_sum_of(rows),
         freight=valid_amount(freight, "freight"),
         tax=valid_amount(tax, "tax"),
+        message=message,
         notes=notes,
         written_by=actor,
     )
@@ -124,6 +126,24 @@ def settle_purchase(order: PurchaseOrder, *, actor: User) -> PurchaseOrder:
     lines = list(row.lines.select_related("product"))
     _check_units(lines)
     row.subtotal, row.written_by, row.approved_by, row.approved_at = _sum_of(lines), actor, None, None
+    row.save()
+    order.refresh_from_db()
+    return order
+
+
+@verb
+def charge_purchase(order: PurchaseOrder, *, freight: Decimal, tax: Decimal, actor: User) -> PurchaseOrder:
+    """Say what freight and tax a draft comes with; what was approved before is approved no more.
+
+    Raises:
+        PurchaseNotEditable: the order was sent.
+        InvalidValue: an amount is no amount.
+    """
+    [row] = lock_documents(PurchaseOrder.objects.filter(pk=order.pk))
+    if row.status != Status.DRAFT:
+        raise PurchaseNotEditable(details={"po_number": row.po_number})
+    row.freight, row.tax = valid_amount(freight, "freight"), valid_amount(tax, "tax")
+    row.written_by, row.approved_by, row.approved_at = actor, None, None
     row.save()
     order.refresh_from_db()
     return order

@@ -1,0 +1,67 @@
+"""How vendors deliver: a page with the days to look at."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.views.decorators.http import require_GET
+from unfold import widgets
+
+from blb3d.console.navigation import VENDORS, page_url
+from inventory.selectors.vendor_performance import vendor_performance
+
+#: So many days back it looks unless told otherwise.
+DAYS = 365
+
+
+class FilterForm(forms.Form):
+    """Which days, and which vendor."""
+
+    date_from = forms.DateField(required=False, label="From", widget=forms.DateInput(attrs={"type": "date"}))
+    date_to = forms.DateField(required=False, label="To", widget=forms.DateInput(attrs={"type": "date"}))
+    vendor = forms.CharField(required=False, max_length=40, label="Vendor (code)")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.widget.attrs["class"] = " ".join(widgets.INPUT_CLASSES)
+
+    def clean(self) -> dict[str, Any]:
+        """Fill in the days that are not given, and refuse a beginning after the end."""
+        given = super().clean() or {}
+        given["date_to"] = given.get("date_to") or timezone.localdate()
+        given["date_from"] = given.get("date_from") or given["date_to"] - datetime.timedelta(days=DAYS)
+        if given["date_from"] > given["date_to"]:
+            raise forms.ValidationError("The first day is after the last.")
+        return given
+
+
+@require_GET
+def vendors(request: HttpRequest) -> HttpResponse:
+    """Show who delivers on time, what was refused, and how prices moved."""
+    if not request.user.has_perms(VENDORS.permissions):  # type: ignore[union-attr]
+        raise PermissionDenied
+    form = FilterForm(request.GET)
+    rows, given = [], {}
+    if form.is_valid():
+        given = form.cleaned_data
+        found = vendor_performance(
+            given["date_from"],
+            given["date_to"],
+            today=timezone.localdate(),
+            vendor_code=given["vendor"].strip(),
+        )
+        rows = [(row, page_url("inventory.Vendor", row.vendor.pk, request)) for row in found]
+    context = {**admin.site.each_context(request), "title": VENDORS.title, "form": form, "rows": rows, "given": given}
+    return TemplateResponse(request, "admin/console/vendors.html", context)
+
+
+urlpatterns: list[URLPattern] = [path("admin/vendors/", admin.site.admin_view(vendors), name=VENDORS.url_name)]
