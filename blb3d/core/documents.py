@@ -231,9 +231,10 @@ def _write_history(rows: Sequence[Document], kind: str) -> None:
     model, acting = _history_model(type(rows[0])), current()
     names = [field.attname for field in model.tracked_fields]
     reason = acting.reason[:500] if acting and acting.reason else None
+    now = timezone.now()
     model.objects.bulk_create(
         model(
-            history_date=timezone.now(),
+            history_date=now,
             history_user=acting.actor if acting else None,
             history_change_reason=getattr(row, "_change_reason", None) or reason,
             history_type=kind,
@@ -243,8 +244,12 @@ def _write_history(rows: Sequence[Document], kind: str) -> None:
     )
 
 
+#: Rows that one statement updates.
+_UPDATED = 1000
+
+
 def update_documents(rows: Sequence[D], fields: Sequence[str]) -> None:
-    """Save some fields of many documents, raising versions and writing history, in a constant number of statements.
+    """Save some fields of many documents, raising versions and writing history, in a statement for each 1000.
 
     The rows must be locked by the caller. The status is never among the fields.
     """
@@ -254,23 +259,34 @@ def update_documents(rows: Sequence[D], fields: Sequence[str]) -> None:
         row._check_status()
         row.stamp()
         row.version += 1
-    type(rows[0]).all_objects.bulk_update(rows, [*fields, "version", "updated_at", "updated_by"])
+    # A statement compares each of its rows with each, so that it must not be given too many.
+    type(rows[0]).all_objects.bulk_update(rows, [*fields, "version", "updated_at", "updated_by"], batch_size=_UPDATED)
     write_history(rows)
 
 
 def lock_documents(queryset: models.QuerySet[D]) -> list[D]:
     """Lock rows in ascending key order and return them as they are now; needs a transaction.
 
-    The no-op update also takes SQLite's write lock. PostgreSQL would update in the order in which rows happen to lie.
+    The no-op update also takes SQLite's write lock. PostgreSQL would update in the order in which rows happen to lie;
+    it locks and reads in one statement instead: a row that it had to wait for is read again once it has it.
     """
-    keys = sorted(queryset.values_list("pk", flat=True))
     model = queryset.model
-    rows = model.all_objects.filter(pk__in=keys)
     if connections[queryset.db].features.has_select_for_no_key_update:
-        list(rows.order_by("pk").select_for_update(no_key=True).values_list("pk"))
-    else:
-        models.QuerySet.update(rows, version=F("version"))
+        wanted = model.all_objects.filter(pk__in=queryset.values("pk")).order_by("pk")
+        return list(wanted.select_for_update(no_key=True))
+    keys = sorted(queryset.values_list("pk", flat=True))
+    models.QuerySet.update(model.all_objects.filter(pk__in=keys), version=F("version"))
     return list(model.all_objects.filter(pk__in=keys).order_by("pk"))
+
+
+def take_over(document: D, fresh: D) -> None:
+    """Give a document the values of the same row that was read later; what hangs on it is read anew when asked for."""
+    for field in document._meta.concrete_fields:
+        setattr(document, field.attname, getattr(fresh, field.attname))
+        if isinstance(field, models.ForeignKey) and field.is_cached(document):
+            field.delete_cached_value(document)
+    document._prefetched_objects_cache = {}  # type: ignore[attr-defined]
+    document._remember_status()
 
 
 def step_permissions(model_name: str, *steps: str) -> list[tuple[str, str]]:

@@ -154,10 +154,13 @@ class Lifecycle(Generic[D]):
         return outbox.Fact(step.fact, f"{self.model._meta.label_lower}:{document.pk}", body)
 
     @contextmanager
-    def step(self, document: D, name: str, *, actor: User, reason: str = "") -> Iterator[Move[D]]:
+    def step(
+        self, document: D, name: str, *, actor: User, reason: str = "", is_locked: bool = False
+    ) -> Iterator[Move[D]]:
         """Take one step: lock, re-read ``document`` in place, run the block, save status, history and fact.
 
-        Needs a transaction (every verb is one). An error in the block leaves nothing behind.
+        Needs a transaction (every verb is one). An error in the block leaves nothing behind. With ``is_locked`` the
+        caller holds the document's lock and has read it since: it is taken as it is, with what was changed on it.
 
         Raises:
             InvalidTransition: the step is not legal from the present status.
@@ -166,9 +169,13 @@ class Lifecycle(Generic[D]):
         step = self.steps[name]
         if step.reason_required and not reason.strip():
             raise ReasonRequired(details={"step": name})
-        if not self._lock([document.pk], step):
+        if is_locked:
+            if getattr(document, self.field) not in step.sources:
+                raise self._refuse(name, document.pk)
+        elif not self._lock([document.pk], step):
             raise self._refuse(name, document.pk)
-        document.refresh_from_db()
+        else:
+            document.refresh_from_db()
         source = getattr(document, self.field)
         move = Move(document, step, source, step.targets[0])
         with acting(actor, reason or None):
@@ -184,10 +191,21 @@ class Lifecycle(Generic[D]):
                 outbox.emit_all([fact])
 
     @contextmanager
-    def step_many(self, documents: Sequence[D], name: str, *, actor: User, reason: str = "") -> Iterator[MoveMany[D]]:
+    def step_many(
+        self,
+        documents: Sequence[D],
+        name: str,
+        *,
+        actor: User,
+        reason: str = "",
+        is_locked: bool = False,
+        is_saved: bool = True,
+    ) -> Iterator[MoveMany[D]]:
         """Take one single-target step of many documents in a constant number of statements; all or none.
 
-        The documents' status, version and given values are saved; other changes made in the block are not.
+        The documents' status, version and given values are saved; other changes made in the block are not. With
+        ``is_locked`` the caller holds their locks and has read them since; without ``is_saved`` it saves them itself,
+        after the step.
 
         Raises:
             InvalidTransition: for the first document from which the step is not legal.
@@ -201,9 +219,13 @@ class Lifecycle(Generic[D]):
             yield move
             return
         pks = [document.pk for document in documents]
-        locked = self._lock(pks, step)
-        fresh = {row.pk: row for row in self.model.all_objects.filter(pk__in=pks)}
-        if locked != len(pks):
+        if is_locked:
+            fresh = {document.pk: document for document in documents}
+            count = sum(getattr(document, self.field) in step.sources for document in documents)
+        else:
+            count = self._lock(pks, step)
+            fresh = {row.pk: row for row in self.model.all_objects.filter(pk__in=pks)}
+        if count != len(pks):
             wrong = next(pk for pk in pks if pk not in fresh or getattr(fresh[pk], self.field) not in step.sources)
             raise self._refuse(name, wrong)
         for document in documents:
@@ -216,7 +238,8 @@ class Lifecycle(Generic[D]):
             yield move
             now, acts = timezone.now(), current()
             values = {self.field: target, "updated_at": now, "updated_by": acts.actor if acts else None, **move.values}
-            models.QuerySet.update(self.model.all_objects.filter(pk__in=pks), version=F("version") + 1, **values)
+            if is_saved:
+                models.QuerySet.update(self.model.all_objects.filter(pk__in=pks), version=F("version") + 1, **values)
             for document in documents:
                 for name_of_field, value in values.items():
                     setattr(document, name_of_field, value)

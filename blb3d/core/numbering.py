@@ -5,9 +5,13 @@ Invoices must have no gaps: draw their number last in the transaction, so that n
 
 from __future__ import annotations
 
-from django.db import IntegrityError, models, transaction
+from django.db import IntegrityError, connection, models, transaction
 from django.db.models import F
 from django.utils import timezone
+
+#: Databases that say in one statement what an update has come to; elsewhere, on SQL Server, it is read after it.
+_RETURNING = ("postgresql", "sqlite")
+_ADD = "UPDATE number_sequences SET last_value = last_value + %s WHERE name = %s AND period = %s RETURNING last_value"
 
 
 class NumberSequence(models.Model):
@@ -26,17 +30,28 @@ class NumberSequence(models.Model):
         return f"{self.name}-{self.period}: {self.last_value}"
 
 
+def _add(name: str, period: str, count: int) -> int | None:
+    """Add to a sequence, which stays locked until commit, and return its value; None where there is no such row."""
+    if connection.vendor in _RETURNING:
+        with connection.cursor() as cursor:
+            cursor.execute(_ADD, [count, name, period])
+            row = cursor.fetchone()
+        return None if row is None else row[0]
+    rows = NumberSequence.objects.filter(name=name, period=period)
+    return rows.values_list("last_value", flat=True).get() if rows.update(last_value=F("last_value") + count) else None
+
+
 def _advance(name: str, period: str, count: int) -> int:
     """Move a sequence on by ``count`` and return its new last value; the row stays locked until commit."""
-    rows = NumberSequence.objects.filter(name=name, period=period)
-    if not rows.update(last_value=F("last_value") + count):
+    last = _add(name, period, count)
+    while last is None:
         try:
             with transaction.atomic():
                 NumberSequence.objects.create(name=name, period=period, last_value=0)
         except IntegrityError:
             pass  # another transaction created it first: that row is the one to advance
-        rows.update(last_value=F("last_value") + count)
-    return rows.values_list("last_value", flat=True).get()
+        last = _add(name, period, count)
+    return last
 
 
 def next_numbers(name: str, count: int, *, period: str | None = None, digits: int = 3) -> list[str]:

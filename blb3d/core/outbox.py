@@ -9,7 +9,8 @@ partner before repeating itself, and is marked afterwards: at least once.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -90,6 +91,9 @@ class Subscription:
 #: Set while this thread is working off facts or messages: what it emits it will find itself.
 draining: ContextVar[bool] = ContextVar("outbox_draining", default=False)
 
+#: Facts of a block that writes them all at its end.
+_gathered: ContextVar[list[Fact] | None] = ContextVar("outbox_gathered", default=None)
+
 _by_topic: dict[str, list[Subscription]] = {}
 _by_name: dict[str, Subscription] = {}
 
@@ -122,15 +126,36 @@ def emit(topic: str, key: str, **payload: Any) -> None:
 
 def emit_all(facts: Iterable[Fact]) -> None:
     """Write facts in one statement and nudge the relay after commit."""
-    request_id = get_request_id()
-    rows = [OutboxEvent(topic=f.topic, key=f.key, payload=f.payload, request_id=request_id) for f in facts]
-    if not rows:
+    wanted = list(facts)
+    if not wanted:
         return
     if not transaction.get_connection().in_atomic_block:
         raise transaction.TransactionManagementError("A fact is only true with its transaction.")
+    gathered = _gathered.get()
+    if gathered is not None:
+        gathered += wanted
+        return
+    request_id = get_request_id()
+    rows = [OutboxEvent(topic=f.topic, key=f.key, payload=f.payload, request_id=request_id) for f in wanted]
     OutboxEvent.objects.bulk_create(rows)
     if settings.OUTBOX_NUDGE and not draining.get():
         transaction.on_commit(_nudge, robust=True)
+
+
+@contextmanager
+def gathering() -> Iterator[None]:
+    """Write the facts of a block in one statement at its end, in their order; of a block that fails, none."""
+    outer = _gathered.get()
+    facts: list[Fact] = []
+    token = _gathered.set(facts)
+    try:
+        yield
+    finally:
+        _gathered.reset(token)
+    if outer is None:
+        emit_all(facts)
+    else:
+        outer += facts
 
 
 def _nudge() -> None:

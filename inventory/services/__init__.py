@@ -37,6 +37,7 @@ from inventory.services.ledger import (
 )
 from inventory.services.library import add_product_file, release_product_file, withdraw_product_file
 from inventory.services.lots import attach_certificate, change_expiry
+from inventory.services.making import Made, Share, receive_made
 from inventory.services.periods import close_period, create_period, reopen_period
 from inventory.services.plates import ask_of_printers, make_mixed_plate
 from inventory.services.printfiles import (
@@ -93,6 +94,7 @@ __all__ = [
     "CostAdded",
     "CostShare",
     "CostSpread",
+    "Made",
     "Movement",
     "Need",
     "PlateSpec",
@@ -100,6 +102,7 @@ __all__ = [
     "PurchaseLineSpec",
     "PurchaseReceipt",
     "ReturnSpec",
+    "Share",
     "Shortage",
     "UnitSpec",
     "Use",
@@ -161,6 +164,7 @@ __all__ = [
     "quarantine_lot",
     "receive_goods",
     "receive_lot",
+    "receive_made",
     "receive_output",
     "receive_purchase",
     "receive_stock",

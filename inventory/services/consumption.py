@@ -157,8 +157,31 @@ def _book(uses: Sequence[Use], *, actor: User, kind: str, whole: bool) -> list[C
     if not booked:
         return []
     shelf = Shelf(
-        {use.product_id for _, use, _ in booked}, holders={use.holder for _, use, _ in booked if use.holder is not None}
+        {use.product_id for _, use, _ in booked},
+        holders={use.holder for _, use, _ in booked if use.holder is not None},
+        is_for_use=True,
     )
+    taken, short = _pick(shelf, booked, kind)
+    if short and whole:
+        raise InsufficientStock(
+            details={"items": [{"product_id": use.product_id, "missing": str(missing)} for use, missing in short]}
+        )
+    shelf.post(actor=actor)
+    emit_all(_short_fact(use, missing) for use, missing in short)
+    return taken
+
+
+def take_known(shelf: Shelf, uses: Sequence[Use]) -> tuple[list[Consumed], list[Fact]]:
+    """Note uses on a shelf as :func:`consume` books them; return what they take, and the facts of what is short."""
+    booked = [(i, use, positive_quantity(use.quantity)) for i, use in enumerate(uses) if not _is_nothing(use)]
+    taken, short = _pick(shelf, booked, Kind.CONSUMPTION)
+    return taken, [_short_fact(use, missing) for use, missing in short]
+
+
+def _pick(
+    shelf: Shelf, booked: Sequence[tuple[int, Use, Decimal]], kind: str
+) -> tuple[list[Consumed], list[tuple[Use, Decimal]]]:
+    """Note uses on the shelf; return what each takes and what is short, services left out."""
     taken: dict[tuple[int, int], tuple[Inventory, Decimal]] = {}
     short: list[tuple[Use, Decimal]] = []
     for index, use, quantity in booked:
@@ -173,16 +196,11 @@ def _book(uses: Sequence[Use], *, actor: User, kind: str, whole: bool) -> list[C
     if short:
         services = service_ids({use.product_id for use, _ in short})
         short = [(use, missing) for use, missing in short if use.product_id not in services]
-    if short and whole:
-        raise InsufficientStock(
-            details={"items": [{"product_id": use.product_id, "missing": str(missing)} for use, missing in short]}
-        )
-    shelf.post(actor=actor)
-    emit_all(_short_fact(use, missing) for use, missing in short)
-    return [
+    rows = [
         Consumed(balance.product_id, balance.lot_id, balance.location_id, quantity, balance.cost_per_unit, index)
         for (index, _), (balance, quantity) in taken.items()
     ]
+    return rows, short
 
 
 def _is_nothing(use: Use) -> bool:

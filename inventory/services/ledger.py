@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import datetime
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
-from django.db import IntegrityError, models, transaction
+from django.db import IntegrityError, connection, models, transaction
 from django.db.models import Case, DecimalField, F, Q, Value, When
 from django.db.models.functions import Round
 from django.utils import timezone
@@ -158,17 +158,31 @@ def lock_balances(condition: Q) -> list[Inventory]:
 
 
 def post_locked(
-    movements: Sequence[Movement], balances: Mapping[Key, Inventory], *, actor: User
+    movements: Sequence[Movement],
+    balances: Mapping[Key, Inventory],
+    *,
+    actor: User,
+    known: Collection[Reservation] | None = None,
+    lots: Mapping[int, MaterialLot] | None = None,
 ) -> list[InventoryTransaction]:
-    """Post movements on balances that the caller holds locked; see :func:`post_transactions`."""
+    """Post movements on balances that the caller holds locked; see :func:`post_transactions`.
+
+    ``known`` are all reservations of the movements' holders, and ``lots`` their lots, locked too, where these were read
+    since the balances were locked.
+    """
     if not movements:
         return []
     _check_dates(movements, actor)
-    return _post(movements, balances, actor=actor)
+    return _post(movements, balances, actor=actor, known=known, locked=lots)
 
 
 def _post(
-    movements: Sequence[Movement], balances: Mapping[Key, Inventory], *, actor: User
+    movements: Sequence[Movement],
+    balances: Mapping[Key, Inventory],
+    *,
+    actor: User,
+    known: Collection[Reservation] | None = None,
+    locked: Mapping[int, MaterialLot] | None = None,
 ) -> list[InventoryTransaction]:
     on_hand: dict[Key, Decimal] = defaultdict(Decimal)
     allocated: dict[Key, Decimal] = defaultdict(Decimal)
@@ -183,19 +197,19 @@ def _post(
             held[(balances[movement.key].pk, *movement.holder)] += movement.allocated
     _refuse_shortage(on_hand, allocated, balances)
     _refuse_unseen(movements, balances)
-    reservations = _plan_reservations({key: change for key, change in held.items() if change})
+    reservations = _plan_reservations({key: change for key, change in held.items() if change}, known)
 
     effects, costs = _carry(movements, balances)
-    _move_balances(on_hand, allocated, costs, balances)
-    _move_reservations(*reservations)
-    _refuse_before_receipt(movements, _move_lots({pk: change for pk, change in lots.items() if change}, actor=actor))
-    rows = _write_ledger(movements, effects, actor)
     for key, balance in balances.items():
         # Whoever posts on the same locked rows again starts from what they are now.
         balance.on_hand_quantity += on_hand.get(key, _ZERO)
         balance.allocated_quantity += allocated.get(key, _ZERO)
         balance.cost_per_unit = costs.get(key, balance.cost_per_unit)
-    return rows
+    _move_balances(on_hand, allocated, costs, balances)
+    _move_reservations(*reservations)
+    moved = _move_lots({pk: change for pk, change in lots.items() if change}, locked, actor=actor)
+    _refuse_before_receipt(movements, moved)
+    return _write_ledger(movements, effects, actor)
 
 
 def _is_dated_back(movement: Movement, now: datetime.datetime) -> bool:
@@ -404,14 +418,34 @@ def _changed(field: str, changes: Mapping[int, Decimal]) -> Round:
     return Round(F(field) + Case(*cases, default=Value(_ZERO, _STOCK_FIELD), output_field=_STOCK_FIELD), 4)
 
 
+def _writes_whole_rows() -> bool:
+    """Tell whether locked rows are written back as they are: in PostgreSQL a long CASE costs far more."""
+    return connection.vendor == "postgresql"
+
+
+def _write_back(rows: Sequence[models.Model], fields: Sequence[str]) -> None:
+    """Write fields of rows that are there and locked, in one statement: an insert that finds each of them."""
+    type(rows[0])._base_manager.bulk_create(
+        rows, update_conflicts=True, unique_fields=[rows[0]._meta.pk.attname], update_fields=fields
+    )
+
+
 def _move_balances(
     on_hand: Mapping[Key, Decimal],
     allocated: Mapping[Key, Decimal],
     costs: Mapping[Key, Decimal],
     balances: Mapping[Key, Inventory],
 ) -> None:
+    """Write what the balances have become; they hold it already."""
     now = timezone.now()
-    for keys in _batches([key for key in on_hand if on_hand[key] or allocated[key] or key in costs]):
+    touched = [key for key in on_hand if on_hand[key] or allocated[key] or key in costs]
+    if touched and _writes_whole_rows():
+        rows = [balances[key] for key in touched]
+        for row in rows:
+            row.updated_at = now
+        _write_back(rows, ["on_hand_quantity", "allocated_quantity", "cost_per_unit", "updated_at"])
+        return
+    for keys in _batches(touched):
         pks = {key: balances[key].pk for key in keys}
         values: dict[str, Any] = {"updated_at": now}
         if any(on_hand[key] for key in keys):
@@ -425,7 +459,7 @@ def _move_balances(
 
 
 def _plan_reservations(
-    changes: Mapping[tuple[int, str, int], Decimal],
+    changes: Mapping[tuple[int, str, int], Decimal], known: Collection[Reservation] | None
 ) -> tuple[list[Reservation], dict[int, Decimal], list[int]]:
     """Return reservations to insert, changes of existing ones by id, and ids of those used up."""
     new: list[Reservation] = []
@@ -433,9 +467,11 @@ def _plan_reservations(
     gone: list[int] = []
     if not changes:
         return new, changed, gone
-    rows = Reservation.objects.filter(
-        balance_id__in={balance for balance, _, _ in changes}, reference_id__in={number for _, _, number in changes}
-    )
+    rows: Iterable[Reservation] = () if known is None else known
+    if known is None:
+        rows = Reservation.objects.filter(
+            balance_id__in={balance for balance, _, _ in changes}, reference_id__in={number for _, _, number in changes}
+        )
     existing = {(row.balance_id, row.reference_type, row.reference_id): row for row in rows}
     for (balance_id, kind, number), change in changes.items():
         row = existing.get((balance_id, kind, number))
@@ -452,6 +488,9 @@ def _plan_reservations(
 
 
 def _move_reservations(new: list[Reservation], changed: Mapping[int, Decimal], gone: list[int]) -> None:
+    if _writes_whole_rows():
+        Reservation.objects.filter(pk__in=gone).delete()
+        gone = []
     for pks in _batches(gone):
         Reservation.objects.filter(pk__in=pks).delete()
     for pks in _batches(changed):
@@ -460,24 +499,37 @@ def _move_reservations(new: list[Reservation], changed: Mapping[int, Decimal], g
         Reservation.objects.bulk_create(new)
 
 
-def _move_lots(changes: Mapping[int, Decimal], *, actor: User) -> list[MaterialLot]:
+def lock_lots(condition: Q) -> list[MaterialLot]:
+    """Lock lots in ascending id order and return them as they are now; their balances are locked before them."""
+    return list(MaterialLot.all_objects.select_for_update().filter(condition).order_by("pk"))
+
+
+def _move_lots(
+    changes: Mapping[int, Decimal], locked: Mapping[int, MaterialLot] | None, *, actor: User
+) -> list[MaterialLot]:
     """Change what is left of lots; an empty one is depleted, a refilled one is active again. Return them, locked."""
     if not changes:
         return []
-    lots = list(MaterialLot.all_objects.select_for_update().filter(pk__in=changes).order_by("pk"))
-    for pks in _batches(changes):
+    lots = lock_lots(Q(pk__in=changes)) if locked is None else [locked[pk] for pk in changes]
+    for lot in lots:
         # The version rises so that a form that was opened before cannot write an old remainder back.
-        models.QuerySet.update(
-            MaterialLot.all_objects.filter(pk__in=pks),
-            quantity_remaining=_changed("quantity_remaining", {pk: changes[pk] for pk in pks}),
-            version=F("version") + 1,
-        )
-    left = {lot.pk: lot.quantity_remaining + changes[lot.pk] for lot in lots}
-    empty = [lot for lot in lots if lot.status == MaterialLot.Status.ACTIVE and not left[lot.pk]]
-    refilled = [lot for lot in lots if lot.status == MaterialLot.Status.DEPLETED and left[lot.pk]]
+        lot.quantity_remaining += changes[lot.pk]
+        lot.version += 1
+    is_saved = not _writes_whole_rows()
+    if is_saved:
+        for pks in _batches(changes):
+            models.QuerySet.update(
+                MaterialLot.all_objects.filter(pk__in=pks),
+                quantity_remaining=_changed("quantity_remaining", {pk: changes[pk] for pk in pks}),
+                version=F("version") + 1,
+            )
+    empty = [lot for lot in lots if lot.status == MaterialLot.Status.ACTIVE and not lot.quantity_remaining]
+    refilled = [lot for lot in lots if lot.status == MaterialLot.Status.DEPLETED and lot.quantity_remaining]
     for step, moved in (("deplete", empty), ("reopen", refilled)):
-        with LOT.step_many(moved, step, actor=actor):
+        with LOT.step_many(moved, step, actor=actor, is_locked=True, is_saved=is_saved):
             pass
+    if not is_saved:
+        _write_back(lots, ["quantity_remaining", "version", "status", "updated_at", "updated_by"])
     return lots
 
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from blb3d.accounts.models import User
 from inventory.models import Inventory, InventoryTransaction, MaterialLot, Reservation
-from inventory.services.ledger import Holder, Key, Kind, Movement, lock_balances, post_locked
+from inventory.services.ledger import Holder, Key, Kind, Movement, lock_balances, lock_lots, post_locked
 
 _LONG_AGO = datetime.datetime.min.replace(tzinfo=datetime.UTC)
 _NEVER = datetime.datetime.max.replace(tzinfo=datetime.UTC)
@@ -24,23 +24,40 @@ _NEVER = datetime.datetime.max.replace(tzinfo=datetime.UTC)
 class Shelf:
     """Balances with something on hand; every act is noted as a movement and posted at the end, all at once."""
 
-    def __init__(self, product_ids: Collection[int], *, holders: Collection[Holder] = ()) -> None:
-        """Lock the products' balances and read their lots and what ``holders`` have reserved; three statements."""
+    def __init__(
+        self,
+        product_ids: Collection[int],
+        *,
+        holders: Collection[Holder] = (),
+        also: Q | None = None,
+        is_for_use: bool = False,
+    ) -> None:
+        """Lock the products' balances and read their lots and what ``holders`` have reserved; three statements.
+
+        ``also`` names further balances to lock with them, on which nothing is picked. What ``is_for_use`` will be
+        taken, not only reserved: the lots are locked as they are read.
+        """
         products = set(product_ids)
-        rows = lock_balances(Q(product_id__in=products, on_hand_quantity__gt=0))
-        self._balances: dict[Key, Inventory] = {(row.product_id, row.location_id, row.lot_id): row for row in rows}
+        wanted = Q(product_id__in=products, on_hand_quantity__gt=0)
+        locked = lock_balances(wanted if also is None else wanted | also)
+        self.balances: dict[Key, Inventory] = {(row.product_id, row.location_id, row.lot_id): row for row in locked}
+        rows = [row for row in locked if row.product_id in products and row.on_hand_quantity > 0]
         self._by_id = {row.pk: row for row in rows}
         self._free = {row.pk: row.on_hand_quantity - row.allocated_quantity for row in rows}
         self._held: dict[tuple[int, Holder], Decimal] = {}
         self._movements: list[Movement] = []
+        #: The lots, locked; None where nothing is taken of them.
+        self._lots: dict[int, MaterialLot] | None = {} if is_for_use else None
         self._queues = self._in_order(rows, products)
         usable = {row.pk for queue in self._queues.values() for row in queue}
         self._unusable: dict[int, list[Inventory]] = defaultdict(list)
         for row in rows:
             if row.pk not in usable:
                 self._unusable[row.product_id].append(row)
-        if holders:
-            self._read_held(_held_by(holders).filter(balance__product_id__in=products))
+        self._holders = {(str(kind), number) for kind, number in holders}
+        #: What the holders have reserved, as it stands in the books; None once something was posted.
+        self._known: list[Reservation] | None = list(_held_by(holders)) if holders else []
+        self._read_held(self._known)
 
     def _in_order(self, rows: Iterable[Inventory], products: set[int]) -> dict[int, list[Inventory]]:
         """Return each product's usable balances in the order in which they are to be used.
@@ -48,15 +65,7 @@ class Shelf:
         What expires first goes first; lots that do not expire follow, first received first. Stock without a lot counts
         as oldest of all.
         """
-        lots = {
-            pk: (status, received, expires)
-            for pk, status, received, expires in MaterialLot.all_objects.filter(
-                product_id__in=products, balances__on_hand_quantity__gt=0
-            )
-            .order_by()
-            .values_list("pk", "status", "received_date", "expiration_date")
-            .distinct()
-        }
+        lots = self._read_lots(products)
         now = timezone.now()
         queues: dict[int, list[tuple[datetime.datetime, datetime.datetime, int, Inventory]]] = defaultdict(list)
         for row in rows:
@@ -68,6 +77,16 @@ class Shelf:
                     continue
             queues[row.product_id].append((expires, received, row.pk, row))
         return {product: [row for *_, row in sorted(queue)] for product, queue in queues.items()}
+
+    def _read_lots(self, products: set[int]) -> dict[int, tuple[str, datetime.datetime, datetime.datetime | None]]:
+        """Return status, arrival and end of each lot that lies on a shelf."""
+        if self._lots is not None:
+            there = Inventory.objects.filter(product_id__in=products, on_hand_quantity__gt=0, lot__isnull=False)
+            self._lots = {lot.pk: lot for lot in lock_lots(Q(pk__in=there.order_by().values("lot")))}
+            return {pk: (lot.status, lot.received_date, lot.expiration_date) for pk, lot in self._lots.items()}
+        rows = MaterialLot.all_objects.filter(product_id__in=products, balances__on_hand_quantity__gt=0).order_by()
+        columns = rows.values_list("pk", "status", "received_date", "expiration_date").distinct()
+        return {pk: (status, received, expires) for pk, status, received, expires in columns}
 
     def _read_held(self, reservations: Iterable[Reservation]) -> None:
         for row in reservations:
@@ -135,6 +154,20 @@ class Shelf:
             self._held[(balance.pk, holder)] -= quantity
             self._note(kind, balance, reference, quantity=-quantity, allocated=-quantity, holder=holder, reason=reason)
 
+    def put(self, output: Movement) -> None:
+        """Note stock that comes in, or what is kept of it, on a balance that was locked too."""
+        self._movements.append(output)
+
+    def release_all(self, holder: Holder) -> bool:
+        """Make free whatever a holder has left; False when some of it lies on balances that are not locked here."""
+        locked = {row.pk: row for row in self.balances.values()}
+        held = [(pk, left) for (pk, other), left in self._held.items() if other == holder and left > 0]
+        for pk, left in held:
+            if pk in locked:
+                self._held[(pk, holder)] -= left
+                self._note(Kind.RELEASE, locked[pk], holder, allocated=-left)
+        return all(pk in locked for pk, _ in held)
+
     def _note(
         self,
         kind: str,
@@ -164,7 +197,10 @@ class Shelf:
     def post(self, *, actor: User) -> list[InventoryTransaction]:
         """Post what was noted."""
         movements, self._movements = self._movements, []
-        return post_locked(movements, self._balances, actor=actor)
+        known, self._known = self._known, None
+        if any(movement.allocated and movement.holder not in self._holders for movement in movements):
+            known = None
+        return post_locked(movements, self.balances, actor=actor, known=known, lots=self._lots)
 
 
 def _held_by(holders: Collection[Holder]) -> QuerySet[Reservation]:

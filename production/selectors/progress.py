@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import datetime
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Coalesce
 
 from inventory.models import ProductPlate
-from production.models import PrintJob, PrintJobPart, ProductionOrder
+from production.models import PrintJob, PrintJobPart, ProductionOperation, ProductionOrder
 
 #: In these a job's parts are still expected to come.
 _COMING = (
@@ -70,6 +71,13 @@ def count_plates(production_order_ids: Iterable[int]) -> dict[int, dict[int, Pla
         )
         .order_by()
     )
+    return _counted(rows)
+
+
+_Row = tuple[int, int, str, datetime.datetime | None, datetime.datetime | None, int, int, int]
+
+
+def _counted(rows: Iterable[_Row]) -> dict[int, dict[int, PlateCounts]]:
     counts: dict[int, dict[int, PlateCounts]] = defaultdict(lambda: defaultdict(PlateCounts))
     for order_id, plate_id, status, cleared_at, started_at, planned, good, scrap in rows:
         plate = counts[order_id][plate_id]
@@ -83,6 +91,35 @@ def count_plates(production_order_ids: Iterable[int]) -> dict[int, dict[int, Pla
         if status == PrintJob.Status.QUEUED:
             plate.waiting += planned
     return counts
+
+
+def parts_beside(production_order_ids: Iterable[int]) -> list[PrintJobPart]:
+    """Return the parts of the orders, and those that lie or lay beside them, with their jobs, in one query.
+
+    ``has_operations`` of each says whether its order has work after printing.
+    """
+    jobs = PrintJobPart.objects.filter(production_order__in=list(production_order_ids)).values("job")
+    after = ProductionOperation.objects.filter(production_order=OuterRef("production_order"))
+    rows = PrintJobPart.objects.filter(job__in=jobs).annotate(has_operations=Exists(after))
+    return list(rows.select_related("job").order_by("job_id", "id"))
+
+
+def count_parts(parts: Iterable[PrintJobPart]) -> dict[int, dict[int, PlateCounts]]:
+    """Return what :func:`count_plates` does, of parts that were read with their jobs."""
+    return _counted(
+        (
+            part.production_order_id,
+            part.source_id,
+            part.job.status,
+            part.job.cleared_at,
+            part.job.started_at,
+            part.planned,
+            part.good,
+            part.scrap,
+        )
+        for part in parts
+        if part.job.deleted_at is None
+    )
 
 
 def begun_units(order: ProductionOrder, plates: dict[int, PlateCounts]) -> int:

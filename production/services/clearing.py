@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from blb3d.accounts.models import User
+from blb3d.core.documents import lock_documents, take_over
 from blb3d.core.errors import InvalidTransition, InvalidValue
 from blb3d.core.numbering import next_numbers
-from blb3d.core.outbox import emit
+from blb3d.core.outbox import emit, gathering
 from blb3d.core.verbs import verb
 from production.errors import AlreadyCleared, WrongCounts
 from production.models import DefectReason, PrintJob, PrintJobPart, ProductionOperation, ProductionOrder
 from production.selectors.fleet import PRINTABLE
-from production.selectors.progress import PlateCounts, count_plates, good_units, missing_by_plate
+from production.selectors.progress import PlateCounts, count_parts, good_units, missing_by_plate, parts_beside
 from production.services.flow import Flow
-from production.services.making import PlannedJob, lock_job, make_jobs, own_plates
+from production.services.making import PlannedJob, make_jobs, own_plates
 from production.services.material import lock_stock
 from production.services.output import draw_serial_numbers, take_in
 from production.services.planning import complete_production_order
+from production.services.standing import Standing
 
 Status = PrintJob.Status
 
@@ -50,14 +53,31 @@ def clear_plate(job: PrintJob, counts: Sequence[PlateCount], *, actor: User, req
         AlreadyCleared: it was counted before.
         WrongCounts: an order that was not on the plate, more parts than were, or parts of a job that never began.
     """
-    parts = {part.production_order_id: part for part in job.parts.select_related("production_order__product")}
+    with gathering():
+        _clear(job, counts, requeue_missing=requeue_missing, actor=actor)
+    return job
+
+
+def _clear(job: PrintJob, counts: Sequence[PlateCount], *, requeue_missing: bool, actor: User) -> None:
+    ahead = ProductionOperation.objects.filter(production_order=OuterRef("production_order")).exclude(
+        status=ProductionOperation.Status.SKIPPED
+    )
+    rows = job.parts.select_related("production_order__product").annotate(has_work_ahead=Exists(ahead))
+    parts = {part.production_order_id: part for part in rows}
+    products = {pk: part.production_order.product for pk, part in parts.items()}
     _check(job, parts, counts)
     good = sum(count.good for count in counts)
     serials = draw_serial_numbers(_serials_needed(parts, counts))
     is_short = requeue_missing and good < sum(part.planned for part in parts.values())
     numbers = next_numbers("PJ", int(is_short))
 
-    orders = lock_job(job)
+    orders = lock_documents(ProductionOrder.objects.filter(job_parts__job=job))
+    # Whoever changes a job or its parts holds their orders, so that all of it is as it is read here.
+    beside = parts_beside(order.pk for order in orders)
+    mine = [part for part in beside if part.job_id == job.pk]
+    take_over(job, mine[0].job)
+    for part in mine:
+        part.job = job
     if job.status not in (Status.FINISHED, Status.FAILED, Status.CANCELLED):
         raise InvalidTransition(
             f"{job.code} is {job.get_status_display()}: its plate cannot be cleared.", details={"status": job.status}
@@ -66,19 +86,22 @@ def clear_plate(job: PrintJob, counts: Sequence[PlateCount], *, actor: User, req
         raise AlreadyCleared(details={"job": job.code, "cleared_at": job.cleared_at.isoformat()})
     if good and job.started_at is None:
         raise WrongCounts(f"{job.code} never began.", details={"job": job.code})
-    _count(job, parts, counts, actor=actor)
-    plates = count_plates(order.pk for order in orders)
-    if is_short:
-        _requeue(job, list(parts.values()), orders, plates, numbers)
+    _count(job, {part.production_order_id: part for part in mine}, counts, actor=actor)
+    plates = count_parts(beside)
+    again = _requeue(job, mine, orders, plates, numbers) if is_short else []
     if len(orders) > 1:
         lock_stock(orders)
     for order in orders:
-        order.product = parts[order.pk].production_order.product
-        flow = Flow(order)
+        order.product = products[order.pk]
+        has_operations = any(p.has_operations for p in mine if p.production_order_id == order.pk)  # type: ignore[attr-defined]
+        flow = Flow(order, is_empty=not has_operations)
         if flow:
             flow.take_printed(good_units(plates[order.pk]))
             flow.save(actor=actor)
-        take_in(order, job, serials, actor=actor)
+        # New jobs, and what the end of one order does to the jobs of the next, are not among what was read.
+        is_known = len(orders) == 1 and not again
+        standing = Standing(order, beside if is_known else None, flow.operations)
+        take_in(order, job, serials, actor=actor, standing=standing)
     emit(
         "production.plate_cleared",
         f"production.printjob:{job.pk}",
@@ -87,7 +110,6 @@ def clear_plate(job: PrintJob, counts: Sequence[PlateCount], *, actor: User, req
         printer_id=job.printer_id,
         production_order_ids=[order.pk for order in orders],
     )
-    return job
 
 
 @verb
@@ -143,7 +165,7 @@ def count_printed(
     return jobs
 
 
-def _check(job: PrintJob, parts: dict[int, PrintJobPart], counts: Sequence[PlateCount]) -> None:
+def _check(job: PrintJob, parts: Mapping[int, PrintJobPart], counts: Sequence[PlateCount]) -> None:
     named = [count.production_order_id for count in counts]
     unknown = sorted(set(named) - set(parts))
     if unknown or len(named) != len(set(named)):
@@ -162,19 +184,17 @@ def _check(job: PrintJob, parts: dict[int, PrintJobPart], counts: Sequence[Plate
             )
 
 
-def _serials_needed(parts: dict[int, PrintJobPart], counts: Sequence[PlateCount]) -> int:
+def _serials_needed(parts: Mapping[int, PrintJobPart], counts: Sequence[PlateCount]) -> int:
     """Return how many units may become stock: those of serialised products that have nothing left to do to them."""
-    serialized = {pk for pk, part in parts.items() if part.production_order.product.is_serialized}
-    if not serialized:
-        return 0
-    ahead = ProductionOperation.objects.filter(production_order__in=serialized).exclude(
-        status=ProductionOperation.Status.SKIPPED
-    )
-    finished = serialized - set(ahead.values_list("production_order_id", flat=True))
-    return sum(count.good for count in counts if count.production_order_id in finished)
+    ready = {
+        pk
+        for pk, part in parts.items()
+        if part.production_order.product.is_serialized and not part.has_work_ahead  # type: ignore[attr-defined]
+    }
+    return sum(count.good for count in counts if count.production_order_id in ready)
 
 
-def _count(job: PrintJob, parts: dict[int, PrintJobPart], counts: Sequence[PlateCount], *, actor: User) -> None:
+def _count(job: PrintJob, parts: Mapping[int, PrintJobPart], counts: Sequence[PlateCount], *, actor: User) -> None:
     for count in counts:
         part = parts[count.production_order_id]
         part.good, part.scrap, part.scrap_reason = count.good, count.scrap, count.reason[:200]
@@ -190,7 +210,7 @@ def _requeue(
     orders: Sequence[ProductionOrder],
     counts: dict[int, dict[int, PlateCounts]],
     numbers: Sequence[str],
-) -> None:
+) -> list[PrintJob]:
     """Make one job of what this one owes and no other brings; of a mixed plate one for each plate it was mixed of."""
     by_order = {part.production_order_id: part for part in parts}
     again = []
@@ -204,6 +224,6 @@ def _requeue(
         if number > 0:
             again.append((order, number))
     if again and job.plate.is_mixed:
-        make_jobs(own_plates([(order, by_order[order.pk], number) for order, number in again], retry_of=job), numbers)
-    elif again:
-        make_jobs([PlannedJob(job.plate, tuple(again), retry_of=job)], numbers)
+        owed_parts = [(order, by_order[order.pk], number) for order, number in again]
+        return make_jobs(own_plates(owed_parts, retry_of=job), numbers)
+    return make_jobs([PlannedJob(job.plate, tuple(again), retry_of=job)] if again else [], numbers)

@@ -31,9 +31,11 @@ _COUNTED = (
 class Flow:
     """The operations of one order, the first one first, with the units between them."""
 
-    def __init__(self, order: ProductionOrder) -> None:
+    def __init__(self, order: ProductionOrder, *, is_empty: bool = False) -> None:
+        """Read the operations, unless it is known (``is_empty``) that there are none."""
         self.order = order
-        self.operations = list(order.operations.select_related("work_center").order_by("sequence"))
+        rows = order.operations.select_related("work_center").order_by("sequence")
+        self.operations = [] if is_empty else list(rows)
         self._saved = {operation.pk: self._counted(operation) for operation in self.operations}
 
     def __bool__(self) -> bool:

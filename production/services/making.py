@@ -6,19 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from django.db import models
-from django.db.models import F
 from django.utils import timezone
 
 from blb3d.accounts.models import User
-from blb3d.core.documents import insert_documents, lock_documents, update_documents
+from blb3d.core.documents import insert_documents, lock_documents, take_over, update_documents
 from blb3d.core.money import round_money
 from blb3d.core.numbering import next_numbers
 from blb3d.core.units import round_quantity
 from inventory.models import PlateFilament, ProductPlate
 from production.lifecycles import PRINT_JOB
-from production.models import PrintJob, PrintJobFilament, PrintJobPart, ProductionOrder
-from production.selectors.progress import count_plates, good_units, missing_by_plate
+from production.models import PrintJob, PrintJobFilament, PrintJobPart, ProductionOperation, ProductionOrder
+from production.selectors.progress import PlateCounts, count_plates, good_units, missing_by_plate
 
 
 @dataclass(frozen=True)
@@ -45,22 +43,30 @@ class PlannedJob:
 
 def lock_order(order: ProductionOrder) -> None:
     """Lock one production order and re-read it in place; needs a transaction."""
-    models.QuerySet.update(ProductionOrder.all_objects.filter(pk=order.pk), version=F("version"))
-    order.refresh_from_db()
+    [fresh] = lock_documents(ProductionOrder.all_objects.filter(pk=order.pk))
+    take_over(order, fresh)
 
 
 def lock_job(job: PrintJob) -> list[ProductionOrder]:
     """Lock the production orders on a job's plate and then the job, re-read in place; return the orders by id."""
     orders = lock_documents(ProductionOrder.objects.filter(job_parts__job=job))
-    models.QuerySet.update(PrintJob.all_objects.filter(pk=job.pk), version=F("version"))
-    job.refresh_from_db()
+    [fresh] = lock_documents(PrintJob.all_objects.filter(pk=job.pk))
+    take_over(job, fresh)
     return orders
 
 
-def recount(order: ProductionOrder) -> None:
-    """Set the order's counters, unsaved: whole units that its plates and operations brought, parts scrapped on both."""
-    plates = count_plates([order.pk])[order.pk]
-    last = order.operations.order_by("-sequence").first()
+def recount(
+    order: ProductionOrder,
+    plates: dict[int, PlateCounts] | None = None,
+    operations: Sequence[ProductionOperation] | None = None,
+) -> None:
+    """Set the order's counters, unsaved: whole units that its plates and operations brought, parts scrapped on both.
+
+    Counts of its plates and its operations, the first one first, are read unless they are given.
+    """
+    if plates is None:
+        plates = count_plates([order.pk])[order.pk]
+    last = order.operations.order_by("sequence").last() if operations is None else next(reversed(operations), None)
     order.quantity_completed = good_units(plates) if last is None else last.quantity_good
     order.quantity_scrapped = sum(plate.scrap for plate in plates.values()) + order.quantity_lost * len(plates)
 

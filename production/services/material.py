@@ -24,6 +24,7 @@ from production.models import (
     TraceLink,
     TrayChange,
 )
+from production.services.links import Node as LinkNode
 from production.services.links import link
 
 Node = TraceLink.Node
@@ -110,7 +111,7 @@ def book_use(job: PrintJob, grams: Mapping[int, Decimal], *, actor: User) -> Non
             elif difference < 0:
                 _take_back(booked[key], -difference, actor=actor)
     taken = consume(uses, actor=actor) if uses else []
-    record_uses([(*targets[row.use_index], row) for row in taken], job=job, booked=booked, actor=actor)
+    link(record_uses([(*targets[row.use_index], row) for row in taken], job=job, booked=booked, actor=actor))
     for filament in changed:
         before, filament.used_grams = filament.used_grams or Decimal(0), round_quantity(grams[filament.position])
         shares = reels[filament.position]
@@ -198,11 +199,12 @@ def record_uses(
     job: PrintJob | None,
     booked: Mapping[tuple[int, int], list[ProductionOrderMaterial]],
     actor: User,
-) -> None:
+) -> list[tuple[LinkNode, LinkNode]]:
     """Write which lot went into which order, and through which job where there is one; ``taken`` rows are (filament
     position, order id, what).
 
-    A lot that the filament took before gets a higher figure instead of a second row.
+    A lot that the filament took before gets a higher figure instead of a second row. Returns the edges of the trace
+    that the caller has to write.
     """
     new, more = [], []
     for position, order_id, row in taken:
@@ -229,8 +231,8 @@ def record_uses(
         )
     ProductionOrderMaterial.objects.bulk_create(new)
     ProductionOrderMaterial.objects.bulk_update(more, ["quantity_used"])
-    link(
+    return [
         ((Node.LOT, row.lot_id), (Node.PRINT_JOB, job.pk) if job else (Node.PRODUCTION_ORDER, order_id))
         for _, order_id, row in taken
         if row.lot_id is not None
-    )
+    ]

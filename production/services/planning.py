@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Sum
 from django.utils import timezone
 
 from blb3d.accounts.models import User
@@ -25,7 +24,7 @@ from inventory.models import BOM, Product, Reference
 from inventory.services import Need, Shortage, release_reservations, reserve
 from production.errors import NoPlates, NoPrintFile, NotMakeable
 from production.lifecycles import PRODUCTION_ORDER
-from production.models import Demand, PrintJob, PrintJobPart, ProductionAnalytics, ProductionOrder, TraceLink
+from production.models import Demand, PrintJob, ProductionAnalytics, ProductionOrder, TraceLink
 from production.selectors.needs import needs_of, stocked_lines
 from production.selectors.needs import per_unit as per_unit
 from production.selectors.waiting import plates_without_file
@@ -41,6 +40,7 @@ from production.services.making import (
 )
 from production.services.progress import request_cancel
 from production.services.routings import copy_operations
+from production.services.standing import Standing
 
 Status = ProductionOrder.Status
 
@@ -378,36 +378,39 @@ def complete_production_order(order: ProductionOrder, *, actor: User, reason: st
     return order
 
 
-def settle(move: Move[ProductionOrder], *, actor: User) -> None:
-    """Do what the end of an order brings, inside its step: jobs, reservations, analytics."""
+def settle(move: Move[ProductionOrder], *, actor: User, standing: Standing | None = None) -> None:
+    """Do what the end of an order brings, inside its step: jobs, reservations, analytics.
+
+    With ``standing``, read under the order's lock, nothing is looked for that it says is not there.
+    """
     order = move.document
+    known = standing or Standing(order)
     order.completed_at = timezone.now()
     order.closed_short = order.quantity_missing > 0
     move.payload["closed_short"] = order.closed_short
-    withdraw_queued_jobs(order, actor=actor, reason=f"{order.code} is complete")
-    end_operations(order, actor=actor)
-    release_reservations(Reference.PRODUCTION_ORDER, [order.pk], actor=actor)
-    _record_analytics(order)
+    if any(part.job.status == PrintJob.Status.QUEUED for part in known.own_parts):
+        withdraw_queued_jobs(order, actor=actor, reason=f"{order.code} is complete")
+    if known.operations:
+        end_operations(order, actor=actor)
+    if not known.holds_nothing:
+        release_reservations(Reference.PRODUCTION_ORDER, [order.pk], actor=actor)
+    _record_analytics(order, known)
 
 
-def _record_analytics(order: ProductionOrder) -> None:
+def _record_analytics(order: ProductionOrder, known: Standing) -> None:
     """Compare estimate and reality over the order's share of its jobs.
 
     Accuracy is 100 % less the error in percent of the real time, and not below 0; waste is the filament that did not
     become good parts; rework counts plates printed again and units sent back at operations.
     """
-    parts = list(
-        PrintJobPart.objects.filter(job__parts__production_order=order, job__started_at__isnull=False).select_related(
-            "job"
-        )
-    )
+    parts = [part for part in known.parts if part.job.started_at is not None]
     minutes: dict[int, Decimal] = defaultdict(Decimal)
     grams: dict[int, Decimal] = defaultdict(Decimal)
     for part in parts:
         minutes[part.job_id] += part.minutes_weight
         grams[part.job_id] += part.grams_weight
     estimated = actual = waste = Decimal(0)
-    rework = order.operations.aggregate(again=Sum("quantity_reworked"))["again"] or 0
+    rework = sum(operation.quantity_reworked for operation in known.operations)
     for part in parts:
         if part.production_order_id != order.pk:
             continue
