@@ -77,6 +77,12 @@ FILAMENTS = (
     Filament("M-00071", "TPU", "Blue", "2850E0", _TPU, D("1.21"), (D("0.5"),)),
 )
 
+#: Kinds that take up water: temperature, hours in the dryer, hours that a reel may lie open.
+DRYING: dict[str, tuple[int, Decimal, int]] = {"PETG": (65, D(6), 168), "TPU": (70, D(8), 48)}
+
+#: Whose newest lot is on labelled reels.
+ON_REELS = ("M-00010", "M-00011", "M-00044", "M-00070")
+
 COMPONENTS = (
     ("PK-00001", "Mailer box 150 x 100 x 60 mm", Product.Category.PACKAGING, Unit.EACH, D("0.38")),
     ("CP-00003", "Heat-set insert M3 x 5.7", Product.Category.COMPONENT, Unit.EACH, D("0.09")),

@@ -7,20 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 
 from django.conf import settings
 from django.contrib.auth.models import Group
 from django.core.files.storage import default_storage
 from django.db import transaction
+from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from blb3d.accounts.models import User
 from blb3d.core.units import Unit
-from blb3d.demo.catalogue import COMPONENTS, FILAMENTS, GOODS, PRINTERS, VENDORS, Filament, Good
+from blb3d.demo.catalogue import COMPONENTS, DRYING, FILAMENTS, GOODS, ON_REELS, PRINTERS, VENDORS, Filament, Good
 from integrations.models import Channel, Marketplace, MarketplaceProductMapping, PrinterConnection
 from inventory import services as inventory
-from inventory.models import InventoryLocation, Product, ProductPlate, Vendor
+from inventory.models import InventoryLocation, MaterialLot, Product, ProductPlate, Spool, Vendor
+from inventory.services.catalogue import ProductFields
 from production import services as production
 from production.models import Printer, PrinterSlot, Routing, WorkCenter
 from production.ports import SliceFilament, Slicer, SliceRequest
@@ -62,6 +65,7 @@ def load(*, ftps_port: int) -> None:
     materials = {filament.sku: add_filament(filament, seeder) for filament in FILAMENTS}
     for sku, name, category, unit, cost in COMPONENTS:
         add_component(sku, name, category, unit, cost, seeder)
+    add_spools(seeder)
     _printers(materials, ftps_port)
     models = sorted({row.model for row in PRINTERS})
     for good in GOODS:
@@ -93,7 +97,11 @@ def plate_robot() -> User:
 
 def add_places(seeder: User) -> None:
     """Add stores, work centers and vendors."""
-    for code, name, default in (("MAIN", "Main store", True), ("FG", "Finished goods", False)):
+    for code, name, default in (
+        ("MAIN", "Main store", True),
+        ("FG", "Finished goods", False),
+        ("DRY-1", "Drybox beside the printers", False),
+    ):
         InventoryLocation.objects.get_or_create(code=code, defaults={"name": name, "is_default": default})
     for code, name, kind in (
         ("PRINT", "Print room", "print"),
@@ -128,6 +136,7 @@ def add_filament(filament: Filament, seeder: User) -> Product:
         density_g_cm3=filament.density,
         is_lot_tracked=True,
         is_type_default=filament.is_default,
+        **_drying(filament.kind),
         reorder_point=Decimal(1),
         lead_time_days=5,
         actor=seeder,
@@ -143,6 +152,33 @@ def add_filament(filament: Filament, seeder: User) -> Product:
             actor=seeder,
         )
     return product
+
+
+def _drying(kind: str) -> ProductFields:
+    """Return how a kind of filament is dried, where it takes up water."""
+    if kind not in DRYING:
+        return {}
+    celsius, hours, open_hours = DRYING[kind]
+    return {"is_hygroscopic": True, "drying_celsius": celsius, "drying_hours": hours, "open_hours": open_hours}
+
+
+def add_spools(seeder: User) -> None:
+    """Put some of the newest lots onto labelled reels, the first time; those that take up water lie in the drybox."""
+    if Spool.objects.exists():
+        return
+    drybox = InventoryLocation.objects.get(code="DRY-1")
+    for sku in ON_REELS:
+        lot = MaterialLot.objects.filter(product__sku=sku).select_related("product").order_by("-id").first()
+        if lot is None or lot.quantity_remaining < 1:
+            continue
+        count = min(int(lot.quantity_remaining), 2)
+        spools = inventory.make_spools(
+            lot, count=count, grams_each=Decimal(1000), tare_grams=Decimal(212), actor=seeder
+        )
+        if lot.product.is_hygroscopic:
+            for spool in spools:
+                inventory.move_spool(spool, location=drybox, actor=seeder)
+            inventory.open_spool(spools[0], at=timezone.now() - timedelta(days=30), actor=seeder)
 
 
 def add_component(
