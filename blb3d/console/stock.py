@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from django import forms
@@ -182,19 +182,44 @@ def _order(request: HttpRequest) -> None:
         messages.info(request, f"Nothing of what was ticked is {kind} and below its floor any more.")
 
 
+class _Column(NamedTuple):
+    """A column of a report: its head and kind (text, number, money, day); ``small`` heads a second, smaller value.
+
+    The cell of a column with a second value is a pair of both.
+    """
+
+    head: str
+    kind: str = "text"
+    small: str = ""
+    small_kind: str = "text"
+
+
 @dataclass(frozen=True)
 class _Report:
-    """A report on stock: its words, its columns (head, kind) and its rows of cells, the first linked to ``label``.
+    """A report on stock: its words, columns and rows of cells, the first of each linked to its page of ``label``.
 
-    A kind is text, number, money, day or status. ``totals`` are facts above the table.
+    ``totals`` are facts above the table.
     """
 
     title: str
-    columns: tuple[tuple[str, str], ...]
+    columns: tuple[_Column, ...]
     rows: list[tuple[int | None, tuple[Any, ...]]]
     totals: tuple[tuple[str, Decimal], ...]
     label: str = "inventory.Product"
     note: str = ""
+
+    def file(self, name: str) -> HttpResponse:
+        """Return all rows for a spreadsheet, every value in a column of its own."""
+        heads = [head for column in self.columns for head in (column.head, column.small) if head]
+        rows = [
+            [
+                value
+                for column, cell in zip(self.columns, cells, strict=True)
+                for value in (cell if column.small else (cell,))
+            ]
+            for _, cells in self.rows
+        ]
+        return _csv(name, heads, rows)
 
 
 class ReportForm(_Form):
@@ -220,19 +245,24 @@ def stock_reports(request: HttpRequest) -> HttpResponse:
         report = _REPORTS[given["by"] or "location"](given["search"].strip(), given["days"] or 90)
         if request.GET.get("format") == "csv":
             name = f"stock-{report.title.casefold().replace(' ', '-')}"
-            return _csv(name, [head for head, _ in report.columns], [cells for _, cells in report.rows])
+            return report.file(name)
     context: dict[str, Any] = {"form": form, "report": report, "value_page": ""}
     if request.user.has_perms(STOCK_VALUE.permissions):  # type: ignore[union-attr]
         context["value_page"] = STOCK_VALUE.url_name
     if report is not None:
-        kinds = [kind for _, kind in report.columns]
-        heads = [head for head, _ in report.columns]
         context["rows"] = [
-            (page_url(report.label, pk, request) if pk else "", list(zip(heads, kinds, cells, strict=True)))
+            (page_url(report.label, pk, request) if pk else "", list(zip(report.columns, cells, strict=True)))
             for pk, cells in report.rows[:SHOWN]
         ]
         context["left_out"] = max(len(report.rows) - SHOWN, 0)
     return _show(request, STOCK_REPORTS, "stock_reports", context)
+
+
+_PRODUCT = _Column("Product", small="Name")
+
+
+def _worth(rows: Iterable[Any]) -> tuple[tuple[str, Decimal], ...]:
+    return (("Value", sum((row.value for row in rows), Decimal(0))),)
 
 
 def _by_location(search: str, days: int) -> _Report:
@@ -241,18 +271,17 @@ def _by_location(search: str, days: int) -> _Report:
     return _Report(
         "By location",
         (
-            ("Location", "text"),
-            ("Name", "text"),
-            ("Products", "number"),
-            ("Lots", "number"),
-            ("Value", "money"),
-            ("Of it reserved", "money"),
+            _Column("Location", small="Name"),
+            _Column("Products", "number"),
+            _Column("Lots", "number"),
+            _Column("Value", "money"),
+            _Column("Of it reserved", "money"),
         ),
         [
-            (row.location_id, (row.code, row.name, row.products, row.lots, row.value, row.reserved_value))
+            (row.location_id, ((row.code, row.name), row.products, row.lots, row.value, row.reserved_value))
             for row in rows
         ],
-        (("Value", sum((row.value for row in rows), Decimal(0))),),
+        _worth(rows),
         label="inventory.InventoryLocation",
     )
 
@@ -262,34 +291,26 @@ def _by_lot(search: str, days: int) -> _Report:
     return _Report(
         "By lot",
         (
-            ("Product", "text"),
-            ("Name", "text"),
-            ("Lot", "text"),
-            ("Status", "text"),
-            ("Location", "text"),
-            ("On hand", "number"),
-            ("Unit", "text"),
-            ("Reserved", "number"),
-            ("Unit cost", "money"),
-            ("Value", "money"),
-            ("Received", "day"),
-            ("Age in days", "number"),
-            ("Expires", "day"),
+            _PRODUCT,
+            _Column("Lot", small="Status"),
+            _Column("Location"),
+            _Column("On hand", "number", "Unit"),
+            _Column("Reserved", "number"),
+            _Column("Value", "money", "Unit cost", "money"),
+            _Column("Received", "day"),
+            _Column("Age in days", "number"),
+            _Column("Expires", "day"),
         ),
         [
             (
                 row.product_id,
                 (
-                    row.sku,
-                    row.name,
-                    row.lot_number or "no lot",
-                    row.status,
+                    (row.sku, row.name),
+                    (row.lot_number or "no lot", row.status),
                     row.location,
-                    row.on_hand,
-                    row.unit,
+                    (row.on_hand, row.unit),
                     row.reserved,
-                    row.unit_cost,
-                    row.value,
+                    (row.value, row.unit_cost),
                     row.received_on,
                     row.age_days,
                     row.expires_on,
@@ -297,23 +318,36 @@ def _by_lot(search: str, days: int) -> _Report:
             )
             for row in rows
         ],
-        (("Value", sum((row.value for row in rows), Decimal(0))),),
+        _worth(rows),
     )
 
 
 def _by_age(search: str, days: int) -> _Report:
     rows = stock_by_age(search=search)
-    spans = [sum((row.values[place] for row in rows), Decimal(0)) for place in range(len(SPAN_NAMES))]
-    quantities = tuple((f"{name} days", "number") for name in SPAN_NAMES)
-    values = tuple((f"Value {name}", "money") for name in SPAN_NAMES)
+    spans = [
+        (f"{name} days", sum((row.values[place] for row in rows), Decimal(0))) for place, name in enumerate(SPAN_NAMES)
+    ]
     return _Report(
         "By age",
-        (("Product", "text"), ("Name", "text"), ("Unit", "text"), *quantities, *values, ("Value", "money")),
-        [(row.product_id, (row.sku, row.name, row.unit, *row.quantities, *row.values, row.value)) for row in rows],
         (
-            *((f"{name} days", value) for name, value in zip(SPAN_NAMES, spans, strict=True)),
-            ("Value", sum(spans, Decimal(0))),
+            _PRODUCT,
+            _Column("Unit"),
+            *(_Column(f"{name} days", "number", f"Value {name}", "money") for name in SPAN_NAMES),
+            _Column("All", "number", "Value", "money"),
         ),
+        [
+            (
+                row.product_id,
+                (
+                    (row.sku, row.name),
+                    row.unit,
+                    *zip(row.quantities, row.values, strict=True),
+                    (row.quantity, row.value),
+                ),
+            )
+            for row in rows
+        ],
+        (*spans, *_worth(rows)),
         note="A lot is as old as its receipt. Stock without a lot is taken to be what came last.",
     )
 
@@ -323,24 +357,20 @@ def _slow(search: str, days: int) -> _Report:
     return _Report(
         "Slow movers",
         (
-            ("Product", "text"),
-            ("Name", "text"),
-            ("On hand", "number"),
-            ("Unit", "text"),
-            ("Value", "money"),
-            ("Used in a year", "number"),
-            ("Last used", "day"),
-            ("Idle days", "number"),
-            ("Lasts days", "number"),
+            _PRODUCT,
+            _Column("On hand", "number", "Unit"),
+            _Column("Value", "money"),
+            _Column("Used in a year", "number"),
+            _Column("Last used", "day"),
+            _Column("Idle days", "number"),
+            _Column("Lasts days", "number"),
         ),
         [
             (
                 row.product_id,
                 (
-                    row.sku,
-                    row.name,
-                    row.on_hand,
-                    row.unit,
+                    (row.sku, row.name),
+                    (row.on_hand, row.unit),
                     row.value,
                     row.used,
                     row.last_used_on,
@@ -350,7 +380,7 @@ def _slow(search: str, days: int) -> _Report:
             )
             for row in rows
         ],
-        (("Value", sum((row.value for row in rows), Decimal(0))),),
+        _worth(rows),
         note=f"Not used for {days} days, never used, or enough for more than a year.",
     )
 

@@ -12,7 +12,6 @@ from decimal import Decimal
 from django.db.models import Prefetch
 
 from blb3d.core.errors import UnknownConversion
-from blb3d.core.templatetags.blb3d_ui import plain_number
 from blb3d.core.units import QUANTUM, Unit, convert, dimension_units, round_quantity
 from inventory.errors import VariantImpossible
 from inventory.models import BOM, BOMLine, PlateFilament, Product, ProductFamily, ProductPlate, ProductVariant
@@ -242,7 +241,7 @@ def _as_new(plan: VariantPlan) -> VariantPlan:
     if plan.plates:
         words.append(f"{len(plan.plates)} plate{'s' if len(plan.plates) > 1 else ''}")
     if plan.list_price is not None:
-        words.append(f"list price {plain_number(plan.list_price)}")
+        words.append(f"list price {plan.list_price:.2f}")
     writes = {"product", "bom", *(["plates"] if plan.plates else [])}
     return replace(plan, changes=tuple(words), writes=frozenset(writes))
 
@@ -271,7 +270,7 @@ def _compared(plan: VariantPlan, variant: ProductVariant, made: _Made, *, overwr
     if product.name != plan.name:
         differs("name", f"name {plan.name}", is_by_hand=product.name != variant.written_name)
     if product.list_price != plan.list_price:
-        price = "no list price" if plan.list_price is None else f"list price {plain_number(plan.list_price)}"
+        price = "no list price" if plan.list_price is None else f"list price {plan.list_price:.2f}"
         differs("price", price, is_by_hand=product.list_price != variant.written_price)
     if not variant.is_in_matrix:
         changes.append("back in the matrix")
@@ -281,7 +280,7 @@ def _compared(plan: VariantPlan, variant: ProductVariant, made: _Made, *, overwr
     if variant.surcharge != plan.surcharge:
         writes.add("surcharge")
         if "price" not in writes:
-            changes.append(f"surcharge {plain_number(plan.surcharge)}")
+            changes.append(f"surcharge {plan.surcharge:.2f}")
     return replace(
         plan,
         kind=CHANGED if writes else SAME,

@@ -106,7 +106,7 @@ def test_what_the_template_has_become_is_written_into_the_variants():
     make(cups, black, red)
     inventory.set_bom(cups.template, [BOMLineSpec(black, D(120), "g")], actor=actor)
     inventory.update_product(cups.template, list_price=D(12), actor=actor)
-    differs = ("changed", ("bill of materials", "list price 12"), ())
+    differs = ("changed", ("bill of materials", "list price 12.00"), ())
     plans = plan_variants(ProductFamily.objects.get(), [black, red])
     assert kinds(plans) == {"CUP-PLA-BLACK": differs, "CUP-PLA-RED": differs}
     make(ProductFamily.objects.get(), black, red)
@@ -142,7 +142,7 @@ def test_what_was_changed_by_hand_is_said_and_stays_unless_it_is_to_go():
     plan = make(cups, black)["CUP-PLA-BLACK"]
     assert (plan.kind, plan.changes) == ("same", ())
     assert plan.by_hand == (
-        "bill of materials", "plates", "name Cup, PLA Black", "list price 10", "switched on again"
+        "bill of materials", "plates", "name Cup, PLA Black", "list price 10.00", "switched on again"
     )  # fmt: skip
     cup.refresh_from_db()
     assert (cup.name, cup.list_price, cup.is_active) == ("Best cup", D(99), False)

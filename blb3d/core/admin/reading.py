@@ -31,6 +31,7 @@ _MONEY_NAMES = {
     "price_per_kg",
     "setup_per_job",
     "setup_per_plate",
+    "surcharge",
     "stock_value",
     "value_change",
 }
