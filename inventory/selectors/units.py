@@ -15,6 +15,9 @@ from blb3d.core.units import Unit, convert, dimension_units, positive_quantity, 
 from inventory.errors import InexactQuantity
 from inventory.models import Product, ProductUnit
 
+#: The enumeration makes a list of them each time that it is asked.
+_COMMON = frozenset(Unit.values)
+
 #: product -> unit -> stock units in one of it
 Factors = dict[int, dict[str, Decimal]]
 
@@ -36,7 +39,7 @@ def to_stock(product: Product, quantity: Decimal, unit: str, *, factors: Factors
     Raises:
         UnknownConversion: the unit is neither one of the product's nor measures what its stock unit does.
     """
-    if unit in Unit.values:
+    if unit in _COMMON:
         return convert(quantity, unit, product.unit_of_measure)
     known = (unit_factors([product.pk]) if factors is None else factors).get(product.pk, {})
     if unit not in known:
@@ -64,7 +67,7 @@ def stock_quantity(
     """
     exact = to_stock(product, quantity, unit, factors=factors)
     kept = positive_quantity(exact, what=what)
-    if unit not in Unit.values and kept != exact:
+    if unit not in _COMMON and kept != exact:
         factor = exact / quantity
         nearest = (kept / factor).quantize(Decimal("0.0001"), rounding=ROUND_HALF_UP)
         raise InexactQuantity(

@@ -61,6 +61,10 @@ class ProductFields(TypedDict, total=False):
     open_hours: int
 
 
+#: Bills whose cost one statement updates: it compares each with each.
+_UPDATED = 1000
+
+
 @dataclass(frozen=True)
 class BOMLineSpec:
     """A component and how much one unit of the parent takes of it, in ``unit``."""
@@ -176,20 +180,23 @@ def set_bom(product: Product, lines: Sequence[BOMLineSpec], *, actor: User, name
     return replace_boms([BOMSpec(product, lines, name)])[0]
 
 
-def replace_boms(bills: Sequence[BOMSpec]) -> list[BOM]:
+def replace_boms(bills: Sequence[BOMSpec], *, is_checked: bool = False) -> list[BOM]:
     """Make a new active revision of the bill of each product, in a constant number of statements a level of bills.
 
-    Needs a transaction. Raises as :func:`set_bom`; a cycle through several of the new bills is refused too.
+    Needs a transaction. Raises as :func:`set_bom`; a cycle through several of the new bills is refused too. A caller
+    that holds the products locked and has looked for cycles says ``is_checked``.
     """
     for bill in bills:
         _check_lines(bill.lines)
     products = {bill.product.pk: bill for bill in bills}
     if len(products) != len(bills):
         raise InvalidValue("A product has one bill of materials.", details={"field": "product"})
-    own_units = any(line.unit not in Unit.values for bill in bills for line in bill.lines)
+    common = frozenset(Unit.values)
+    own_units = any(line.unit not in common for bill in bills for line in bill.lines)
     factors = unit_factors([line.component.pk for bill in bills for line in bill.lines]) if own_units else {}
-    lock_documents(Product.objects.filter(pk__in=products))
-    _refuse_cycle({pk: [line.component.pk for line in bill.lines] for pk, bill in products.items()})
+    if not is_checked:
+        lock_documents(Product.objects.filter(pk__in=products))
+        _refuse_cycle({pk: [line.component.pk for line in bill.lines] for pk, bill in products.items()})
     old = list(BOM.objects.filter(product__in=products, is_active=True))
     for bom in old:
         bom.is_active = False
@@ -216,8 +223,7 @@ def replace_boms(bills: Sequence[BOMSpec]) -> list[BOM]:
         for line in bill.lines
     ]
     _insert_lines(rows)
-    _roll_up(boms)
-    costs = dict(BOM.objects.filter(pk__in=[bom.pk for bom in boms]).values_list("pk", "total_cost"))
+    costs = _roll_up(boms)
     for bom in boms:
         bom.total_cost = costs[bom.pk]
     return boms
@@ -286,28 +292,37 @@ def _path(start: int, came_from: Mapping[int, int]) -> list[str]:
     return [skus[pk] for pk in (start, *reversed(way))]
 
 
-def _roll_up(boms: Sequence[BOM]) -> None:
-    """Compute the cost of bills, then of the active bills above them, level by level.
+def _roll_up(boms: Sequence[BOM]) -> dict[int, Decimal]:
+    """Compute the cost of bills, then of the active bills above them, level by level; return them by bill.
 
     A component costs what its own active bill does, else its standard cost; scrap adds to the quantity.
     """
     level = {bom.pk: bom.product_id for bom in boms}
+    costs: dict[int, Decimal] = {}
     while level:
-        lines = list(BOMLine.objects.filter(bom_id__in=level).select_related("component"))
+        lines = list(
+            BOMLine.objects.filter(bom_id__in=level)
+            .order_by()
+            .values_list("bom_id", "component_id", "component__unit_cost", "quantity", "scrap_percent")
+        )
         made = dict(
-            BOM.objects.filter(product_id__in={line.component_id for line in lines}, is_active=True).values_list(
+            BOM.objects.filter(product_id__in={component for _, component, *_ in lines}, is_active=True).values_list(
                 "product_id", "total_cost"
             )
         )
         totals: dict[int, Decimal] = defaultdict(Decimal)
-        for line in lines:
-            cost = made.get(line.component_id, line.component.unit_cost)
-            totals[line.bom_id] += line.quantity * (1 + line.scrap_percent / 100) * cost
+        for bom_id, component, unit_cost, quantity, scrap in lines:
+            totals[bom_id] += quantity * (1 + scrap / 100) * made.get(component, unit_cost)
+        reckoned = {bom_id: round_quantity(total) for bom_id, total in totals.items()}
+        costs |= reckoned
         BOM.objects.bulk_update(
-            [BOM(pk=bom_id, total_cost=round_quantity(total)) for bom_id, total in totals.items()], ["total_cost"]
+            [BOM(pk=bom_id, total_cost=total) for bom_id, total in reckoned.items()],
+            ["total_cost"],
+            batch_size=_UPDATED,
         )
         above = BOM.objects.filter(is_active=True, lines__component_id__in=set(level.values())).distinct()
         level = dict(above.order_by().values_list("pk", "product_id"))
+    return costs
 
 
 @verb

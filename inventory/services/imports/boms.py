@@ -8,12 +8,13 @@ from functools import partial
 
 from blb3d.core.errors import BLB3DError
 from blb3d.core.tables import Table
-from blb3d.core.units import Unit, round_quantity
+from blb3d.core.units import round_quantity
 from inventory.models import BOMLine, Product
 from inventory.selectors.units import stock_quantity, unit_factors, usage_unit
 from inventory.services.catalogue import BOMLineSpec, BOMSpec, replace_boms
 from inventory.services.imports.products import find_products
 from inventory.services.imports.sheets import (
+    COMMON,
     Change,
     Column,
     Plan,
@@ -80,10 +81,9 @@ def plan_boms(table: Table, *, lock: bool = False) -> Plan:
     plan = Plan()
     sheet = Sheet(table, BOM_COLUMNS, plan)
     named = {row.values[name] for row in sheet.rows for name in ("product", "component") if name in row.values}
-    # The products are locked where the bills are written.
-    products = {sku: found for sku, found in find_products(named).items() if found.deleted_at is None}
+    products = {sku: found for sku, found in find_products(named, lock=lock).items() if found.deleted_at is None}
     factors: dict[int, dict[str, Decimal]] = {}
-    if any(row.values.get("unit") not in {None, *Unit.values} for row in sheet.rows):
+    if any(row.values.get("unit") not in COMMON for row in sheet.rows):
         for part in batches([product.pk for product in products.values()]):
             factors |= unit_factors(part)
     bills: dict[str, list[tuple[Row, BOMLineSpec]]] = {}
@@ -119,7 +119,7 @@ def plan_boms(table: Table, *, lock: bool = False) -> Plan:
 
 def _write(specs: list[BOMSpec]) -> None:
     if specs:
-        replace_boms(specs)
+        replace_boms(specs, is_checked=True)
 
 
 def _line(

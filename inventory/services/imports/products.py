@@ -184,7 +184,7 @@ def plan_products(table: Table, *, lock: bool = False) -> Plan:
         for part in batches([product.pk for product in present.values()]):
             own_units |= unit_factors(part)
     first: dict[str, int] = {}
-    new: list[Product] = []
+    new: list[dict[str, Any]] = []
     changed: list[Product] = []
     fields: set[str] = set()
     for row in sheet.rows:
@@ -199,9 +199,8 @@ def plan_products(table: Table, *, lock: bool = False) -> Plan:
         if product is not None and product.deleted_at is not None:
             sheet.wrong(row, "sku", f"{sku} was a product that is deleted now")
         elif product is None:
-            made = _made(sheet, row, speaks)
-            if made is not None:
-                new.append(made)
+            if _is_good(sheet, row, speaks):
+                new.append(row.values)
                 plan.add(Change(row.number, sku, is_new=True))
         else:
             change = _changed(sheet, row, product, own_units.get(product.pk, {}) if speaks else None)
@@ -216,13 +215,13 @@ def plan_products(table: Table, *, lock: bool = False) -> Plan:
     return plan
 
 
-def _made(sheet: Sheet, row: Row, speaks: bool) -> Product | None:
-    if not sheet.need(row, "sku", "name") or row.is_bad:
-        return None
-    product = Product(**row.values)
+def _is_good(sheet: Sheet, row: Row, speaks: bool) -> bool:
+    """Tell whether a row makes a product."""
+    if not sheet.need(row, "name") or row.is_bad:
+        return False
     if speaks:
-        _check_spoken(sheet, row, product, {})
-    return None if row.is_bad else product
+        _check_spoken(sheet, row, Product(**row.values), {})
+    return not row.is_bad
 
 
 def _changed(sheet: Sheet, row: Row, product: Product, own: dict[str, Decimal] | None) -> Change | None:
@@ -249,5 +248,5 @@ def _check_spoken(sheet: Sheet, row: Row, product: Product, own: dict[str, Decim
         sheet.wrong(row, str(error.details.get("field", "")), error.message)
 
 
-def _insert(products: list[Product]) -> None:
-    insert_documents(products, natural_key="sku")
+def _insert(products: list[dict[str, Any]]) -> None:
+    insert_documents([Product(**values) for values in products], natural_key="sku")

@@ -32,6 +32,9 @@ KEYS_PER_QUERY = 2000
 _WORD = re.compile(r"[^0-9a-z%]+")
 _ASIDE = re.compile(r"\([^)]*\)|\[[^\]]*\]")
 
+#: Units that every product may have, and none named.
+COMMON = frozenset({None, *Unit.values})
+
 #: What other programs and people write for our units.
 _UNITS = {
     **dict.fromkeys(("ea", "each", "pc", "pcs", "piece", "pieces", "stk", "stück", "unit", "units", "x"), Unit.EACH),

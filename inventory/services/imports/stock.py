@@ -32,6 +32,7 @@ from inventory.models import (
 from inventory.selectors.units import stock_quantity, unit_factors
 from inventory.services.imports.products import find_products
 from inventory.services.imports.sheets import (
+    COMMON,
     Change,
     Column,
     Plan,
@@ -192,7 +193,7 @@ def _look_up(sheet: Sheet) -> _Known:
     places = InventoryLocation.objects.filter(is_active=True)
     vendors = {vendor.code.upper(): vendor for vendor in Vendor.objects.all()} if sheet.has("vendor") else {}
     factors: dict[int, dict[str, Decimal]] = {}
-    if any(row.values.get("unit") not in {None, *Unit.values} for row in sheet.rows):
+    if any(row.values.get("unit") not in COMMON for row in sheet.rows):
         for part in batches([product.pk for product in products.values()]):
             factors |= unit_factors(part)
     by_code = {place.code.upper(): place for place in places}

@@ -15,7 +15,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
-from blb3d.bench import complete, intake, lists, quoting, requirements, schedule, telemetry
+from blb3d.bench import complete, imports, intake, lists, quoting, requirements, schedule, telemetry
 from blb3d.bench.measure import Report
 
 BENCHES = {
@@ -24,6 +24,7 @@ BENCHES = {
     "lists": lists.run,
     "flow": intake.run_flow,
     "complete": complete.run,
+    "import": imports.run,
     "quoting": quoting.run,
     "schedule": schedule.run,
     "telemetry": telemetry.run,
