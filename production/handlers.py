@@ -6,10 +6,12 @@ import datetime
 
 from blb3d.accounts.models import User
 from blb3d.core.outbox import OutboxEvent, emit, subscribes
+from inventory.models import Product
 from production.models import PrintJob, ProductionOrder, ScheduleEntry
 from production.selectors.waiting import plates_without_file
 from production.services import queue_production_order
 from production.services.making import active_plates
+from production.services.routings import adopt_routing
 from production.services.scheduling import touch_schedule
 
 #: A job that is sent so much before its time is sent in its turn.
@@ -45,6 +47,15 @@ def queue_waiting_orders(event: OutboxEvent) -> None:
     waiting = ProductionOrder.objects.filter(product=product_id, status=ProductionOrder.Status.CONFIRMED)
     for order in waiting.order_by("-priority", "id"):
         queue_production_order(order, actor=actor)
+
+
+@subscribes("inventory.variant_made")
+def route_variant(event: OutboxEvent) -> None:
+    """Let a new variant of a family go the way of its template after printing."""
+    rows = Product.objects.in_bulk([event.payload["id"], event.payload["template_id"]])
+    product, template = rows.get(event.payload["id"]), rows.get(event.payload["template_id"])
+    if product is not None and template is not None:
+        adopt_routing(product, template=template, actor=User.objects.system("production"))
 
 
 @subscribes(

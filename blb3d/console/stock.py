@@ -122,7 +122,7 @@ def reorder(request: HttpRequest) -> HttpResponse:
     if request.GET.get("format") == "csv":
         return _csv("reorder", _REORDER_HEADINGS, [_reorder_cells(row) for row in rows])
     may_buy, may_make = (request.user.has_perm(name) for name in (MAY_BUY, MAY_MAKE))  # type: ignore[union-attr]
-    shown = [
+    shown: list[dict[str, Any]] = [
         {
             "line": row,
             "url": page_url("inventory.Product", row.product_id, request),
@@ -163,19 +163,19 @@ def _order(request: HttpRequest) -> None:
         return
     actor: Any = request.user
     label = "inventory.PurchaseOrder" if act == "buy" else "production.ProductionOrder"
-    written: Sequence[Any]
     try:
         if act == "buy":
-            written = production.buy_missing(products=products, actor=actor)
+            bought = production.buy_missing(products=products, actor=actor)
+            written = [(order.pk, str(order), f"to {order.vendor}") for order in bought]
         else:
-            written = production.replenish_stock(products=products, actor=actor)
+            made = production.replenish_stock(products=products, actor=actor)
+            written = [(order.pk, order.code, f"for {order.quantity} × {order.product}") for order in made]
     except BLB3DError as refusal:
         messages.error(request, worded(refusal))
         return
-    for order in written:
-        url = page_url(label, order.pk, request)
-        name = format_html('<a href="{}">{}</a>', url, order) if url else str(order)
-        words = f"to {order.vendor}" if act == "buy" else f"for {order.quantity} × {order.product}"
+    for pk, number, words in written:
+        url = page_url(label, pk, request)
+        name = format_html('<a href="{}">{}</a>', url, number) if url else number
         messages.success(request, format_html("{} {} is written as a draft.", name, words))
     if not written:
         kind = "bought" if act == "buy" else "made"

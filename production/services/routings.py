@@ -78,6 +78,22 @@ def copy_routing(routing: Routing, *, actor: User) -> Routing:
 
 
 @verb
+def adopt_routing(product: Product, *, template: Product, actor: User) -> Routing | None:
+    """Give a product that has no routing the active one of another product; None where there is nothing to do."""
+    pattern = Routing.objects.filter(product=template, is_active=True).first()
+    lock_documents(Product.objects.filter(pk=product.pk))
+    if pattern is None or Routing.objects.filter(product=product).exists():
+        return None
+    routing = _new_revision(product, pattern.name)
+    steps = pattern.steps.order_by("sequence")
+    _insert_steps(
+        routing, [RoutingStep(routing=routing, **{name: getattr(step, name) for name in _COPIED}) for step in steps]
+    )
+    _make_active(routing)
+    return routing
+
+
+@verb
 def activate_routing(routing: Routing, *, actor: User) -> Routing:
     """Make a revision the one that new orders follow; the one before is not active any more.
 
