@@ -18,12 +18,17 @@ from numpy.typing import NDArray
 
 from production.errors import CircularBills, TooMuchToPlan
 from production.mrp.ground import (
+    FIRM,
     FLOOR,
+    FORECAST,
     PER_SCALE,
     PLANNED,
     PRODUCTION,
+    PURCHASE,
+    SALES,
     SCALE,
     STOCK,
+    Demand,
     Item,
     Key,
     Late,
@@ -36,6 +41,9 @@ from production.mrp.ground import (
 )
 
 Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+#: Stock and open orders as they were given, by their row among the orders.
+Rows = Sequence[Supply] | Mapping[int, Supply]
 _INT = np.int64
 _NONE: Ints = np.empty(0, _INT)
 
@@ -44,8 +52,10 @@ _NUMBER_BITS, _ID_BITS = 18, 40
 _KIND_SHIFT = _NUMBER_BITS + _ID_BITS
 _ID_OFFSET = 1 << (_ID_BITS - 1)
 
+_USUAL = (FIRM, FLOOR, FORECAST, PLANNED, PRODUCTION, PURCHASE, SALES, STOCK)
+
 #: Owners of needs that are nobody's components; components name their order.
-_OF_DEMAND, _OF_FLOOR = -1, -2
+OF_DEMAND, OF_FLOOR = -1, -2
 _LONG_AGO = -(1 << 40)
 #: Above this the product of a fraction of ``per`` and units would leave 64 bits.
 _MOST_UNITS = (1 << 62) // (2 * PER_SCALE)
@@ -57,7 +67,7 @@ class Keys:
 
     def __init__(self, kinds: Iterable[str]) -> None:
         """Know the kinds that may come."""
-        self.kinds = sorted({*kinds, FLOOR, PLANNED, PRODUCTION, STOCK})
+        self.kinds = sorted({*kinds, *_USUAL})
         if len(self.kinds) > 1 << (62 - _KIND_SHIFT):
             raise TooMuchToPlan("There are too many kinds of demand and supply.")
         self.ranks = {kind: rank << _KIND_SHIFT for rank, kind in enumerate(self.kinds)}
@@ -106,7 +116,7 @@ class Bills:
         flat = np.fromiter(chain.from_iterable(chain.from_iterable(lines.values())), _INT, int(counts.sum()) * 2)
         component, per = flat[0::2], flat[1::2]
         bill = np.repeat(np.arange(len(lines)), counts)
-        at, known = _found(item_ids, component)
+        at, known = located(item_ids, component)
         if not known.all():
             bill, at, per = bill[known], at[known], per[known]
         self.component, self.per = at, per.copy()
@@ -133,7 +143,7 @@ class Bills:
         return whole * units + (2 * part * units + PER_SCALE) // (2 * PER_SCALE)
 
 
-def _found(sorted_ids: Ints, wanted: Ints) -> tuple[Ints, NDArray[np.bool_]]:
+def located(sorted_ids: Ints, wanted: Ints) -> tuple[Ints, Flags]:
     """Return where ids stand, and whether they do."""
     at = np.searchsorted(sorted_ids, wanted)
     if not sorted_ids.size:
@@ -208,6 +218,11 @@ class Orders:
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
+def joined(parts: Sequence[Ints]) -> Ints:
+    """Return columns one after the other."""
+    return np.concatenate([_NONE, *parts])
+
+
 def _bounds(item: Ints, count: int) -> Ints:
     """Return where each of ``count`` items begins in a sorted column, and where the last ends."""
     return np.searchsorted(item, np.arange(count + 1))
@@ -242,6 +257,17 @@ def _overlaid(
     return np.searchsorted(need_end, ends), np.searchsorted(order_end, ends), quantity, taken, given
 
 
+@dataclass
+class Given:
+    """Stock and open orders: as they were given, as orders, with bill, units, and which row waits for components."""
+
+    rows: list[Supply]
+    orders: Orders
+    bill: Ints
+    units: Ints
+    owner: Ints
+
+
 class Ground:
     """A problem in arrays: what does not depend on how it is planned."""
 
@@ -264,59 +290,59 @@ class Ground:
             if supply.held:
                 kinds.update(key[0] for key, _ in supply.held)
         self.keys = Keys(kinds)
-        self._read_demands()
-        self._read_supplies()
+        self.demands = self.of_demands(problem.demands)
+        self.given = self.read(problem.supplies)
+        self.open = self.given.orders
         self.level = self._levels()
         self.levels = int(self.level.max()) + 1 if self.count else 0
 
-    def _read_demands(self) -> None:
-        demands = self.problem.demands
+    def of_demands(self, demands: Sequence[Demand]) -> Needs:
+        """Return demands as needs."""
         if not demands:
-            self.demands = Needs(_NONE, _NONE, _NONE, _NONE, _NONE)
-            return
+            return Needs(_NONE, _NONE, _NONE, _NONE, _NONE)
         keys, items, quantities, days = zip(*demands, strict=True)
-        at, known = _found(self.ids, np.array(items, _INT))
+        at, known = located(self.ids, np.array(items, _INT))
         quantity = np.array(quantities, _INT)
         wanted = known & (quantity > 0)
         day = np.maximum(np.array(days, _INT), self.today)
-        rows = Needs(at, day, self.keys.codes(keys), quantity, np.full(quantity.size, _OF_DEMAND))
-        self.demands = rows.where(wanted)
+        rows = Needs(at, day, self.keys.codes(keys), quantity, np.full(quantity.size, OF_DEMAND))
+        return rows.where(wanted)
 
-    def _read_supplies(self) -> None:
-        index = self.bills.index
-        given: list[Supply] = [
-            row
-            for row in self.problem.supplies
-            if row.item in self.problem.items and (row.quantity > 0 or (row.bom and row.units > 0))
-        ]
-        codes = self.keys.codes([row.key for row in given])
+    def read(self, supplies: Iterable[Supply]) -> Given:
+        """Return stock and open orders of the items that are planned, by item, day and key."""
+        index, items = self.bills.index, self.problem.items
+        rows = [row for row in supplies if row.item in items and (row.quantity > 0 or (row.bom and row.units > 0))]
+        codes = self.keys.codes([row.key for row in rows])
         columns = np.array(
             [
                 (row.item, row.quantity, row.day, row.start, index.get(row.bom, -1) if row.bom else -1, row.units)
-                for row in given
+                for row in rows
             ],
             _INT,
-        ).reshape(len(given), 6)
+        ).reshape(len(rows), 6)
         item = np.searchsorted(self.ids, columns[:, 0])
         day = np.maximum(columns[:, 2], self.today)
         order = np.lexsort((codes, day, item))
-        self.supplies = [given[at] for at in order.tolist()]
         columns, item, day, codes = columns[order], item[order], day[order], codes[order]
         bom, units = columns[:, 4], columns[:, 5]
-        is_made = (bom >= 0) & (units > 0)
         start = np.maximum(columns[:, 3], self.today)
-        time = np.maximum(day - start, 0)
-        self.supply_bom = np.where(is_made, bom, -1)
-        self.supply_units = np.maximum(units, 0)
         quantity = np.maximum(columns[:, 1], 0)
-        patience = np.where(is_made, np.minimum(start, day), day)
-        self.open = Orders(item, quantity, day, start, codes, day.copy(), time, patience)
-        self.held = [at for at, row in enumerate(self.supplies) if row.held and row.quantity > 0]
+        patience = np.where(bom >= 0, np.minimum(start, day), day)
+        # A row that brings nothing says what else an order needs: it is the order's own row that waits for that.
+        owner = np.arange(item.size)
+        if (quantity == 0).any():
+            brings = {code: row for row, code in enumerate(codes.tolist()) if quantity[row]}
+            for row in np.flatnonzero(quantity == 0).tolist():
+                owner[row] = brings.get(int(codes[row]), row)
+        orders = Orders(item, quantity, day, start, codes, day.copy(), np.maximum(day - start, 0), patience)
+        bill = np.where(units > 0, bom, -1)
+        return Given([rows[at] for at in order.tolist()], orders, bill, np.maximum(units, 0), owner)
 
     def _levels(self) -> Ints:
         """Return how far down each item lies over all bills in use, from the top."""
-        parents = np.concatenate((np.flatnonzero(self.bom >= 0), self.open.item[self.supply_bom >= 0]))
-        bills = np.concatenate((self.bom[self.bom >= 0], self.supply_bom[self.supply_bom >= 0]))
+        bill = self.given.bill
+        parents = np.concatenate((np.flatnonzero(self.bom >= 0), self.open.item[bill >= 0]))
+        bills = np.concatenate((self.bom[self.bom >= 0], bill[bill >= 0]))
         if not bills.size:
             return np.zeros(self.count, _INT)
         pairs = np.unique(np.stack((parents, bills), axis=1), axis=0)
@@ -339,7 +365,7 @@ class Ground:
             self._refuse_circle(above, below, level < 0)
         return level
 
-    def _refuse_circle(self, above: Ints, below: Ints, stuck: NDArray[np.bool_]) -> None:
+    def _refuse_circle(self, above: Ints, below: Ints, stuck: Flags) -> None:
         inside = stuck[above] & stuck[below]
         up = dict(zip(below[inside].tolist(), above[inside].tolist(), strict=True))
         at, path = next(iter(up)), []
@@ -357,16 +383,17 @@ class Ground:
         needs = Needs(self.bills.component[rows], days[which], codes[which], quantity, orders[which])
         return needs if quantity.all() else needs.where(quantity > 0)
 
-    def floors(self) -> Needs:
-        """Return the needs of floors."""
-        item = np.flatnonzero(self.floor > 0)
-        owner = np.full(item.size, _OF_FLOOR)
+    def floors(self, items: Ints | None = None) -> Needs:
+        """Return the needs of floors, of some items only where they are given."""
+        item = np.flatnonzero(self.floor > 0) if items is None else items[self.floor[items] > 0]
+        owner = np.full(item.size, OF_FLOOR)
         return Needs(item, self.today + self.lead[item], self.keys.of(FLOOR, self.ids[item]), self.floor[item], owner)
 
-    def of_open_orders(self) -> Needs:
-        """Return what open orders need of components."""
-        at = np.flatnonzero(self.supply_bom >= 0)
-        return self.components(at, self.supply_bom[at], self.supply_units[at], self.open.start[at], self.open.code[at])
+    def of_open_orders(self, given: Given) -> Needs:
+        """Return what open orders need of components; owners count from the first row of ``given``."""
+        at = np.flatnonzero(given.bill >= 0)
+        orders = given.orders
+        return self.components(given.owner[at], given.bill[at], given.units[at], orders.start[at], orders.code[at])
 
 
 @dataclass
@@ -378,15 +405,24 @@ class Netted:
     planned: Orders
 
 
-def net(ground: Ground, items: Ints, needs: Needs, supplies: Ints, first_planned: int) -> Netted:
-    """Net some items, which are sorted: ``supplies`` are the rows of their stock and open orders, sorted.
+def net(
+    ground: Ground,
+    orders: Orders,
+    rows: Sequence[Supply],
+    items: Ints,
+    needs: Needs,
+    supplies: Ints,
+    first_planned: int,
+) -> Netted:
+    """Net some items, which are sorted: ``supplies`` say which of ``orders`` are their stock and open orders, sorted.
 
-    Planned orders are numbered from ``first_planned`` on.
+    ``rows`` are these as they were given. Planned orders are numbered from ``first_planned`` on.
     """
     place = np.searchsorted(items, needs.item)
-    offered_at = np.searchsorted(items, ground.open.item[supplies])
-    wanted, offered = needs.quantity.copy(), ground.open.quantity[supplies]
-    by_holding = _hold(ground, needs, wanted, supplies, offered)
+    of_supply = orders.item[supplies]
+    offered_at = np.searchsorted(items, of_supply)
+    wanted, offered = needs.quantity.copy(), orders.quantity[supplies]
+    by_holding = _hold(ground.keys, needs, wanted, rows, supplies, of_supply, offered)
     need, order, quantity, taken, _ = _overlaid(place, wanted, offered_at, offered, items.size)
     wanted -= taken
     open_left = np.flatnonzero(wanted)
@@ -409,24 +445,22 @@ def net(ground: Ground, items: Ints, needs: Needs, supplies: Ints, first_planned
     return Netted(needs, pegs, planned)
 
 
-def _hold(ground: Ground, needs: Needs, wanted: Ints, supplies: Ints, offered: Ints) -> Pegs:
+def _hold(keys: Keys, needs: Needs, wanted: Ints, given: Rows, supplies: Ints, of_supply: Ints, offered: Ints) -> Pegs:
     """Give what is held to its holders; takes it off ``wanted`` and ``offered``."""
-    holding = [(at, row) for at, row in enumerate(supplies.tolist()) if ground.supplies[row].held]
+    holding = [(at, row) for at, row in enumerate(supplies.tolist()) if given[row].held]
     if not holding:
         return Pegs(_NONE, _NONE, _NONE)
-    code = ground.keys.code
-    entries = [
-        (at, row, code(key), amount) for at, row in holding for key, amount in ground.supplies[row].held if amount > 0
-    ]
+    code = keys.code
+    entries = [(at, row, code(key), amount) for at, row in holding for key, amount in given[row].held if amount > 0]
     codes = np.unique(np.array([entry[2] for entry in entries], _INT))
-    _, held = _found(codes, needs.code)
+    _, held = located(codes, needs.code)
     rows = np.flatnonzero(held)
     places: dict[tuple[int, int], list[int]] = {}
     for row, item, key in zip(rows.tolist(), needs.item[rows].tolist(), needs.code[rows].tolist(), strict=True):
         places.setdefault((item, key), []).append(row)
     open_needs = dict(zip(rows.tolist(), wanted[rows].tolist(), strict=True))
     left = offered.tolist()
-    item_of = ground.open.item[supplies].tolist()
+    item_of = of_supply.tolist()
     found: list[tuple[int, int, int]] = []
     for at, row, key, amount in entries:
         most = min(amount, left[at])
@@ -523,23 +557,26 @@ class Solution:
     levels: list[Netted]
     orders: Orders
     ready: Ints
+    cause: Ints
     need_ready: list[Ints]
     need_cause: list[Ints]
-    #: Day of the first need that each row of stock or open order serves; -1: none.
+    #: Day of the first need that each row of stock or open order serves; -1: none. And whether it serves a floor.
     first_need: Ints
+    for_floor: Flags
 
 
 def solve(ground: Ground) -> Solution:
     """Net and explode from the top, then see from below when everything is ready."""
     waiting: list[list[Needs]] = [[] for _ in range(ground.levels)]
-    for needs in (ground.demands, ground.floors(), ground.of_open_orders()):
+    for needs in (ground.demands, ground.floors(), ground.of_open_orders(ground.given)):
         _hand_out(ground, needs, waiting)
     items_of, supplies_of = _by_level(ground)
     parts = [ground.open]
     size = ground.open.item.size
     levels: list[Netted] = []
     for depth in range(ground.levels):
-        netted = net(ground, items_of[depth], Needs.of(waiting[depth]), supplies_of[depth], size)
+        needs = Needs.of(waiting[depth])
+        netted = net(ground, ground.open, ground.given.rows, items_of[depth], needs, supplies_of[depth], size)
         waiting[depth] = []
         _hand_out(ground, needs_of_planned(ground, netted.planned, size), waiting)
         levels.append(netted)
@@ -580,7 +617,7 @@ def _see_ready(ground: Ground, levels: list[Netted], orders: Orders) -> Solution
     last = np.full(orders.item.size, _LONG_AGO)
     last_item = np.zeros(orders.item.size, _INT)
     last_cause = np.zeros(orders.item.size, _INT)
-    first_need = np.full(opened, -1)
+    first_need, for_floor = np.full(opened, -1), np.zeros(opened, np.bool_)
     need_ready: list[Ints] = [_NONE] * len(levels)
     need_cause: list[Ints] = [_NONE] * len(levels)
     of_level = ground.level[orders.item]
@@ -593,22 +630,21 @@ def _see_ready(ground: Ground, levels: list[Netted], orders: Orders) -> Solution
         ready[delayed], cause[delayed] = after, last_cause[delayed]
         at, why = need_readiness(needs, pegs, orders, ready, cause)
         need_ready[depth], need_cause[depth] = at, why
-        first = pegs.order < opened
-        if first.any():
-            _least(first_need, pegs.order[first], needs.day[pegs.need[first]])
+        note_first_needs(needs, pegs, pegs.order < opened, first_need, for_floor)
         owned = np.flatnonzero(needs.owner >= 0)
         owned = owned[at[owned] > orders.patience[needs.owner[owned]]]
         if owned.size:
             _report(needs.owner[owned], at[owned], needs.item[owned], why[owned], last, last_item, last_cause)
-    return Solution(ground, levels, orders, ready, need_ready, need_cause, first_need)
+    return Solution(ground, levels, orders, ready, cause, need_ready, need_cause, first_need, for_floor)
 
 
-def _least(kept: Ints, rows: Ints, values: Ints) -> None:
-    """Keep the least value of each row of ``kept``, in which -1 stands for none."""
-    order = np.lexsort((values, rows))
-    rows, values = rows[order], values[order]
-    first = np.flatnonzero(np.concatenate(([True], np.diff(rows) != 0)))
-    kept[rows[first]] = values[first]
+def note_first_needs(needs: Needs, pegs: Pegs, chosen: Flags, first_need: Ints, for_floor: Flags) -> None:
+    """Note the first need that orders serve, as far as chosen pegs tell, and whether one is a floor."""
+    order, need = pegs.order[chosen], pegs.need[chosen]
+    for_floor[order[needs.owner[need] == OF_FLOOR]] = True
+    # Pegs stand by need and needs by day: of the pegs of an order the first one is that of its first need.
+    rows, first = np.unique(order, return_index=True)
+    first_need[rows] = needs.day[need[first]]
 
 
 def need_readiness(needs: Needs, pegs: Pegs, orders: Orders, ready: Ints, cause: Ints) -> tuple[Ints, Ints]:
@@ -677,7 +713,8 @@ class ArrayPlan(Plan):
     def messages(self) -> list[Message]:  # type: ignore[override]
         """Return the messages by kind and order."""
         solution = self.solution
-        return message_rows(solution.ground, solution.first_need, np.arange(solution.first_need.size))
+        ground, rows = solution.ground, np.arange(solution.first_need.size)
+        return message_rows(ground, ground.open, ground.given.rows, solution.first_need, solution.for_floor, rows)
 
     @cached_property
     def late(self) -> list[Late]:  # type: ignore[override]
@@ -699,12 +736,11 @@ def planned_rows(ground: Ground, orders: Orders, ready: Ints, rows: Ints) -> lis
 
 def peg_rows(ground: Ground, orders: Orders, parts: Sequence[tuple[Needs, Pegs]]) -> list[Peg]:
     """Return pegs by supply and need."""
-    supply = np.concatenate([_NONE, *(orders.code[pegs.order] for _, pegs in parts)])
+    supply = joined([orders.code[pegs.order] for _, pegs in parts])
     need, item, day = (
-        np.concatenate([_NONE, *(getattr(needs, name)[pegs.need] for needs, pegs in parts)])
-        for name in ("code", "item", "day")
+        joined([getattr(needs, name)[pegs.need] for needs, pegs in parts]) for name in ("code", "item", "day")
     )
-    quantity = np.concatenate([_NONE, *(pegs.quantity for _, pegs in parts)])
+    quantity = joined([pegs.quantity for _, pegs in parts])
     order = np.lexsort((day, quantity, item, need, supply))
     columns = (
         ground.keys.keys(supply[order]),
@@ -716,21 +752,24 @@ def peg_rows(ground: Ground, orders: Orders, parts: Sequence[tuple[Needs, Pegs]]
     return [Peg(*row) for row in zip(*columns, strict=True)]
 
 
-def message_rows(ground: Ground, first_need: Ints, rows: Ints) -> list[Message]:
-    """Return what becomes of open orders, by kind and order."""
-    opened = ground.open
+def message_rows(
+    ground: Ground, orders: Orders, given: Rows, first_need: Ints, for_floor: Flags, rows: Ints
+) -> list[Message]:
+    """Return what becomes of open orders, which ``rows`` of ``orders`` are, by kind and order."""
     stock = ground.keys.ranks[STOCK] >> _KIND_SHIFT
-    rows = rows[(opened.code[rows] >> _KIND_SHIFT != stock) & (opened.quantity[rows] > 0)]
-    day, wanted = opened.day[rows], first_need[rows]
+    rows = rows[(orders.code[rows] >> _KIND_SHIFT != stock) & (orders.quantity[rows] > 0)]
+    day, wanted = orders.day[rows], first_need[rows]
+    # Stock that is too low already is not put off.
+    may_wait = ~for_floor[rows]
     kinds = {
         "cancel": wanted < 0,
         "reschedule_in": (wanted >= 0) & (wanted < day),
-        "reschedule_out": wanted > day + ground.problem.slack_days,
+        "reschedule_out": (wanted > day + ground.problem.slack_days) & may_wait,
     }
     messages = []
     for kind, chosen in kinds.items():
         for row, to_day in zip(rows[chosen].tolist(), wanted[chosen].tolist(), strict=True):
-            supply, on = ground.supplies[row], int(opened.day[row])
+            supply, on = given[row], int(orders.day[row])
             messages.append(Message(kind, supply.key, supply.item, supply.quantity, on, on if to_day < 0 else to_day))
     return sorted(messages)
 
@@ -739,7 +778,7 @@ def late_rows(ground: Ground, parts: Sequence[tuple[Needs, Ints, Ints]]) -> list
     """Return late demands by key."""
     found: list[Late] = []
     for needs, ready, cause in parts:
-        rows = np.flatnonzero((needs.owner == _OF_DEMAND) & (ready > needs.day))
+        rows = np.flatnonzero((needs.owner == OF_DEMAND) & (ready > needs.day))
         columns = zip(
             ground.keys.keys(needs.code[rows]),
             ground.ids[needs.item[rows]].tolist(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from decimal import Decimal
 from itertools import groupby
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 from django.db import connection, models, transaction
 
 from production.models import MRPRun, PlanLate, PlanMessage, PlannedOrder, PlanSupply, Replenish
-from production.mrp.engine import ArrayPlan, Ints, Solution
+from production.mrp.engine import ArrayPlan, Solution, joined
 from production.mrp.ground import Key, Plan, Problem
 
 #: A row of a table: values by the names of ``_COLUMNS``.
@@ -109,9 +109,9 @@ def _copy(model: type[models.Model], rows: Iterable[Row]) -> None:
     given = _COLUMNS[model]
     fields = [field for field in model._meta.local_concrete_fields if not isinstance(field, models.AutoField)]
     rest = tuple(_as_text(field.get_default()) for field in fields if field.attname not in given)
-    column_of = {field.attname: field.column for field in fields}
+    column_of = {field.attname: str(field.column) for field in fields}
     names = [column_of[name] for name in given]
-    names += [field.column for field in fields if field.attname not in given]
+    names += [column for name, column in column_of.items() if name not in given]
     quote = connection.ops.quote_name
     columns = ", ".join(quote(name) for name in names)
     tail = "".join(f"\t{value}" for value in rest) + "\n"
@@ -163,12 +163,12 @@ def _texts(plan: Plan) -> dict[Key, str]:
 def _texts_by_arrays(solution: Solution) -> dict[Key, str]:
     """Return the same as :func:`_texts` without a row for every peg."""
     parts = [(part.needs, part.pegs) for part in solution.levels]
-    order = _joined([pegs.order for _, pegs in parts])
+    order = joined([pegs.order for _, pegs in parts])
     if not order.size:
         return {}
-    code = _joined([needs.code[pegs.need] for needs, pegs in parts])
-    day = _joined([needs.day[pegs.need] for needs, pegs in parts])
-    quantity = _joined([pegs.quantity for _, pegs in parts])
+    code = joined([needs.code[pegs.need] for needs, pegs in parts])
+    day = joined([needs.day[pegs.need] for needs, pegs in parts])
+    quantity = joined([pegs.quantity for _, pegs in parts])
     by_order = np.lexsort((code, day, order))
     order = order[by_order]
     keys = solution.ground.keys
@@ -185,7 +185,3 @@ def _texts_by_arrays(solution: Solution) -> dict[Key, str]:
     return {
         key: f"[{','.join(texts[begin:end])}]" for key, begin, end in zip(served, bounds[:-1], bounds[1:], strict=True)
     }
-
-
-def _joined(parts: Sequence[Ints]) -> Ints:
-    return np.concatenate([np.empty(0, np.int64), *parts])
