@@ -203,6 +203,10 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     },
     # 8:15 UTC is night in the Americas, when nobody posts.
     "reconcile-ledger": {"task": "inventory.tasks.reconcile_ledger", "schedule": crontab(hour="8", minute="15")},
+    "classify-abc": {
+        "task": "inventory.tasks.classify_abc",
+        "schedule": crontab(hour="7", minute="45", day_of_month="1"),
+    },
     "purge-expired": {"task": "blb3d.accounts.tasks.purge_expired", "schedule": 3600.0, "options": {"expires": 3600}},
 }
 

@@ -25,3 +25,9 @@ def reconcile_ledger() -> int:
     for difference in report.differences:
         log.error("the stock books differ: %(what)s of %(subject)s: expected %(expected)s, found %(found)s", difference)
     return report.difference_count
+
+
+@shared_task
+def classify_abc() -> int:
+    """Give products their class by what was consumed of them in a year; return how many changed."""
+    return sum(inventory.classify_abc(actor=User.objects.system("inventory")).values())

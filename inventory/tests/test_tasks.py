@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from blb3d.core.outbox import OutboxEvent
 from inventory.models import Inventory, MaterialLot, ReconciliationReport
-from inventory.tasks import expire_lots, reconcile_ledger
+from inventory.tasks import classify_abc, expire_lots, reconcile_ledger
 from inventory.tests.factories import MaterialFactory, receive
 
 pytestmark = pytest.mark.django_db
@@ -47,3 +47,10 @@ def test_every_proof_is_kept_and_a_clean_one_settles_what_was_found_before():
     assert report.settled_at is not None
     clean = ReconciliationReport.objects.exclude(pk=report.pk).get()
     assert (clean.is_clean, clean.transactions, clean.balances, clean.lots, clean.stock_value) == (True, 1, 1, 1, 12)
+
+
+def test_products_are_classified_by_the_clock():
+    receive(MaterialFactory(), "1")
+    assert classify_abc() == 1
+    assert classify_abc() == 0
+    assert MaterialLot.objects.get().product.abc_class == "C"

@@ -17,8 +17,9 @@ from blb3d.core.api.permissions import requires
 from blb3d.core.api.serializers import ErrorSerializer, StrictSerializer
 from blb3d.core.api.versions import VersionedMixin
 from blb3d.core.errors import NotFound
+from inventory import services as inventory
 from inventory.models import Spool
-from inventory.selectors import find_spool
+from inventory.selectors import find_location, find_spool
 from production import services as production
 from production.api.base import PermittedMixin, acting_user, by_key
 from production.api.serializers import PrinterSlotSerializer
@@ -104,8 +105,15 @@ class SpoolSerializer(serializers.ModelSerializer[Spool]):
             "tag_uid",
             "location",
             "weighed_at",
+            "labelled_at",
+            "opened_at",
+            "dried_at",
             "version",
         )
+
+
+class MoveSpoolSerializer(StrictSerializer):
+    location = serializers.CharField(max_length=300, help_text="Code of the place, or the address on its label.")
 
 
 class WeighSerializer(StrictSerializer):
@@ -209,7 +217,8 @@ class SpoolViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericView
 
     def get_permissions(self) -> list[Any]:
         """Ask for the permission to see spools, or to change them."""
-        return [requires("inventory.change_spool" if self.action == "weigh" else "inventory.view_spool")()]
+        changes = self.action in {"weigh", "move"}
+        return [requires("inventory.change_spool" if changes else "inventory.view_spool")()]
 
     def get_object(self) -> Spool:
         """Return the spool that the path names."""
@@ -226,6 +235,18 @@ class SpoolViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericView
         given: dict[str, Decimal] = _valid(WeighSerializer, request)
         weighed = production.weigh_in(self.get_object(), actor=acting_user(request), **given)  # type: ignore[arg-type]
         return Response(WeighedSerializer(weighed).data)
+
+    @extend_schema(request=MoveSpoolSerializer, responses={200: SpoolSerializer, 409: ErrorSerializer})
+    @action(detail=True, methods=["post"])
+    @idempotent()
+    def move(self, request: Request, **_: Any) -> Response:
+        """Put the spool elsewhere; what is left on it moves with it in the books."""
+        given = _valid(MoveSpoolSerializer, request)
+        place = find_location(given["location"])
+        if place is None:
+            raise NotFound("There is no such place.", details={"location": given["location"]})
+        spool = inventory.move_spool(self.get_object(), location=place, actor=acting_user(request))
+        return Response(SpoolSerializer(self.get_queryset().get(pk=spool.pk)).data)
 
 
 def _valid(serializer_class: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:

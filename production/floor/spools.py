@@ -22,6 +22,7 @@ from inventory.selectors import (
     drying_states,
     find_location,
     find_spool,
+    label_text,
     spool_text,
     spools_in_dryer,
     spools_to_dry,
@@ -49,6 +50,9 @@ def spools(request: HttpRequest) -> HttpResponseBase:
         found = find_spool(text)
         if found is not None:
             return redirect("floor:spool", found.label)
+        other = _other_label(text)
+        if other:
+            return redirect(other)
     rows = Spool.objects.select_related("lot__product", "location").prefetch_related("slots__printer")
     wanted = spool_text(text)
     if wanted:
@@ -67,6 +71,17 @@ def spools(request: HttpRequest) -> HttpResponseBase:
         "nav": "spools",
     }
     return show(request, "floor/spools.html", context)
+
+
+def _other_label(scanned: str) -> str:
+    """Return the page of the place or lot whose label was scanned instead of a reel's."""
+    if "/places/" in scanned:
+        row = find_location(scanned)
+        return reverse("floor:place", args=[row.code]) if row else ""
+    if "/lots/" in scanned and "\0" not in scanned:
+        number = label_text(scanned, "lots")
+        return reverse("floor:lot", args=[number]) if MaterialLot.objects.filter(lot_number=number).exists() else ""
+    return ""
 
 
 @require_GET

@@ -262,6 +262,25 @@ def test_a_lot_has_a_page_behind_its_label(floor: Client) -> None:
     assert floor.get("/floor/lots/none/").status_code == 404
 
 
+def test_a_label_of_a_place_or_lot_in_the_search_of_spools_leads_to_its_page(floor: Client) -> None:
+    [spool] = spools()
+    for scanned in ("places/MAIN", f"lots/{spool.lot.lot_number}"):
+        answer = floor.get("/floor/spools/", {"q": f"https://farm.example/floor/{scanned}/"})
+        assert (answer.status_code, answer.url) == (302, f"/floor/{scanned}/")
+    for scanned in ("places/none", "lots/none"):
+        assert floor.get("/floor/spools/", {"q": f"https://farm.example/floor/{scanned}/"}).status_code == 200
+
+
+def test_a_spool_is_moved_over_http(floor: Client) -> None:
+    [spool] = spools()
+    LocationFactory(code="DRY-1")
+    path = f"/api/v1/spools/{spool.label}/move"
+    answer = floor.post(path, {"location": "DRY-1"}, content_type="application/json")
+    assert (answer.status_code, answer.json()["location"]) == (200, "DRY-1")
+    assert Inventory.objects.get(lot=spool.lot, location__code="DRY-1").on_hand_quantity == 1
+    assert floor.post(path, {"location": "none"}, content_type="application/json").status_code == 404
+
+
 def test_a_spool_is_split_and_put_together_again(floor: Client) -> None:
     [spool] = spools()
     page = f"/floor/spools/{spool.label}/"
