@@ -96,7 +96,7 @@ class ReceiptForm(SheetForm):
             label=f"Quantity ({line.unit_of_measure})",
             min_value=Decimal(0),
             required=False,
-            initial=line.owed if not number else None,
+            initial=_short(line.owed) if not number else None,
         )
         if line.product.is_lot_tracked:
             more: dict[str, forms.Field] = {
@@ -142,6 +142,11 @@ class ReceiptForm(SheetForm):
             "duty": given["duty"] or Decimal(0),
             "basis": given["basis"] or LandedCost.Basis.VALUE,
         }
+
+
+def _short(number: Decimal) -> Decimal:
+    """Return a number without the zeros of storage."""
+    return number.quantize(Decimal(1)) if number == number.to_integral_value() else number.normalize()
 
 
 def _end_of(day: datetime.date | None) -> datetime.datetime | None:
@@ -210,14 +215,14 @@ class BillForm(SheetForm):
                 label=f"Billed ({line.unit_of_measure})",
                 min_value=Decimal(0),
                 required=False,
-                initial=max(left, Decimal(0)) or None,
+                initial=_short(left) if left > 0 else None,
             )
             self.fields[names[1]] = forms.DecimalField(
                 **QUANTITY,
                 label=f"Price per {line.unit_of_measure}",
                 min_value=Decimal(0),
                 required=False,
-                initial=line.unit_price,
+                initial=_short(line.unit_price),
             )
             unit = line.unit_of_measure
             note = (

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
+from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin, messages
@@ -106,9 +109,31 @@ def print_order(order: PurchaseOrder, *, actor: User) -> HttpResponse:
     )
 
 
-def enter_bill(order: PurchaseOrder, *, actor: User, **given: Any) -> VendorBill:
+def enter_bill(
+    order: PurchaseOrder,
+    *,
+    lines: Sequence[inventory.BillLineSpec],
+    bill_number: str,
+    billed_on: datetime.date,
+    due_on: datetime.date | None,
+    freight: Decimal,
+    tax: Decimal,
+    notes: str,
+    actor: User,
+) -> VendorBill:
     """Enter the vendor's bill for this order."""
-    return inventory.enter_bill(order.vendor, currency=order.currency, actor=actor, **given)
+    return inventory.enter_bill(
+        order.vendor,
+        lines,
+        bill_number=bill_number,
+        billed_on=billed_on,
+        due_on=due_on,
+        currency=order.currency,
+        freight=freight,
+        tax=tax,
+        notes=notes,
+        actor=actor,
+    )
 
 
 @admin.register(PurchaseOrder)
