@@ -22,6 +22,7 @@ from production.api.floor import (
 from production.api.jobs import PrintJobViewSet
 from production.api.machine import ProblemViewSet, SpoolViewSet
 from production.api.movements import MovementViewSet
+from production.api.mrp import FirmOrderViewSet, MRPRunViewSet, PlanMessageViewSet
 from production.api.operations import DefectReasonViewSet, OperationViewSet, RoutingViewSet
 from production.api.orders import ProductionOrderViewSet
 from production.api.schedule import ScheduleRunViewSet, ScheduleViewSet
@@ -36,6 +37,9 @@ router.register("spools", SpoolViewSet, "spool")
 router.register("operations", OperationViewSet, "operation")
 router.register("routings", RoutingViewSet, "routing")
 router.register("defect-reasons", DefectReasonViewSet, "defect-reason")
+router.register("mrp/runs", MRPRunViewSet, "mrp-run")
+router.register("mrp/firm-orders", FirmOrderViewSet, "mrp-firm-order")
+router.register("mrp/messages", PlanMessageViewSet, "mrp-message")
 router.register("schedule/runs", ScheduleRunViewSet, "schedule-run")
 router.register("schedule", ScheduleViewSet, "schedule")
 router.register("serials", SerialViewSet, "serial")

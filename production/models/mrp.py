@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
@@ -51,13 +49,13 @@ class MRPRun(models.Model):
         WHAT_IF = "what_if", "what if"
 
     class Status(models.TextChoices):
-        RUNNING = "running", "running"
         DONE = "done", "done"
+        RUNNING = "running", "running"
         FAILED = "failed", "failed"
 
     number = models.CharField(max_length=30, unique=True)
     kind = models.CharField(max_length=12, choices=Kind.choices, default=Kind.FULL)
-    status = models.CharField(max_length=10, choices=Status.choices, default=Status.RUNNING)
+    status = models.CharField(max_length=10, choices=Status.choices)
     cause = models.CharField(max_length=200, blank=True, default="")
     planned_from = models.DateField(help_text="The plan's first day")
     started_at = models.DateTimeField(default=timezone.now)
@@ -191,7 +189,7 @@ class FirmOrder(Document):
     product = models.ForeignKey("inventory.Product", models.PROTECT, related_name="+")
     kind = models.CharField(max_length=4, choices=Replenish.choices)
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.FIRM)
-    quantity = models.DecimalField(**_QUANTITY, default=Decimal(0))
+    quantity = models.DecimalField(**_QUANTITY)
     start_on = models.DateField()
     due_on = models.DateField()
     vendor = models.ForeignKey("inventory.Vendor", models.PROTECT, null=True, blank=True, related_name="+")

@@ -112,7 +112,12 @@ def _begin(*, kind: str, cause: str, actor: User) -> MRPRun:
     try:
         with transaction.atomic():
             return MRPRun.objects.create(
-                number=number, kind=kind, cause=cause[:200], planned_from=timezone.localdate(), started_by=actor
+                number=number,
+                kind=kind,
+                status=MRPRun.Status.RUNNING,
+                cause=cause[:200],
+                planned_from=timezone.localdate(),
+                started_by=actor,
             )
     except IntegrityError:
         raise PlanningRuns from None
