@@ -130,7 +130,7 @@ def test_the_command_tells_and_takes_only_when_told(tmp_path: Path) -> None:
     file.write_text("sku,name\nA-1,One\n")
     out = io.StringIO()
     call_command("import_table", "products", file, stdout=out)
-    assert "row 2, A-1: new\n" in out.getvalue()
+    assert "row 2, A-1: new, name One\n" in out.getvalue()
     assert "1 rows; 1 new, 0 changed, 0 unchanged, 0 errors\nNothing was taken; --apply takes it." in out.getvalue()
     assert not Product.objects.exists()
     User.objects.create_superuser("boss@example.com")

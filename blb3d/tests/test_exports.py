@@ -71,6 +71,9 @@ def test_a_list_is_exported_as_it_is_filtered_searched_and_sorted(boss: Client) 
     assert [row[1] for row in rows] == ["Name", "Box small", "Box large"]
     first = dict(zip(rows[0], rows[1], strict=True))
     assert (first["Category"], first["Unit cost"]) == ("Component", "1.2500")
+    MaterialFactory(sku="M-1", color_name="Black")
+    (heads, pla) = lines_of(boss.get("/admin/inventory/product/export/csv/?q=M-1"))
+    assert dict(zip(heads, pla, strict=True))["Colour"] == "Black"
 
 
 def test_numbers_and_dates_stay_numbers_and_dates_and_quantities_keep_their_unit(boss: Client) -> None:

@@ -83,7 +83,7 @@ def test_a_preview_tells_what_is_new_changed_and_unchanged_and_writes_nothing() 
     assert found(batch)["notes"] == ["Not known and not read: Shop id."]
     assert found(batch)["changes"] == [
         [2, "M-1", False, [["name", "PLA", "PLA black"], ["unit_cost", "17", "18.5"]]],
-        [3, "BOX", True, []],
+        [3, "BOX", True, [["name", "–", "Box small"]]],
     ]
     assert not Product.objects.filter(sku="BOX").exists()
     screw.refresh_from_db()
@@ -235,7 +235,7 @@ def test_a_changed_bill_becomes_a_new_revision_and_one_that_is_the_same_stays() 
     batch = look("boms", text)
     assert counts(batch) == (1, 1, 1, 0)
     assert found(batch)["changes"] == [
-        [2, "CUP", True, []],
+        [2, "CUP", True, [["components", "–", "2"]]],
         [3, "LAMP", False, [["C-1", "2 each", "3 each"], ["M-1", "–", "0.25 kg"]]],
     ]
     assert BOM.objects.count() == 2

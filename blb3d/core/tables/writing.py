@@ -19,6 +19,8 @@ from django.utils.safestring import SafeString
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 #: Control characters, which XML cannot hold.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+#: What a picture says to those who do not see it.
+_LABEL = re.compile(r'aria-label="([^"]*)"')
 #: A cell of a spreadsheet holds no more.
 _LONGEST = 32_767
 
@@ -34,8 +36,11 @@ def plain(value: Any) -> Any:
         return timezone.localtime(value).replace(tzinfo=None) if timezone.is_aware(value) else value
     if isinstance(value, dt.date | dt.time):
         return value
-    text = unescape(strip_tags(value)) if isinstance(value, SafeString) else str(value)
-    return " ".join(_CONTROL.sub("", text).split()) if isinstance(value, SafeString) else _CONTROL.sub("", text)
+    if not isinstance(value, SafeString):
+        return _CONTROL.sub("", str(value))
+    text = " ".join(_CONTROL.sub("", unescape(strip_tags(value))).split())
+    pictures = () if text else _LABEL.findall(value)
+    return text or unescape(", ".join(pictures))
 
 
 def _csv_cell(value: Any) -> str:

@@ -68,11 +68,16 @@ class Command(BaseCommand):
         lines += [f"row {row}, {column}: {message}" for row, column, message in found["errors"][:SHOWN]]
         if not found["errors"]:
             lines += [
-                f"row {row}, {key}: {'new' if is_new else ', '.join(f'{n} {old} -> {new}' for n, old, new in values)}"
-                for row, key, is_new, values in found["changes"][:SHOWN]
+                f"row {row}, {key}: {self._said(new, values)}" for row, key, new, values in found["changes"][:SHOWN]
             ]
         for line in lines:
             self.stdout.write(line)
         left_out = max(len(found["errors"]), 0 if found["errors"] else len(found["changes"])) - SHOWN
         if left_out > 0:
             self.stdout.write(f"and {left_out} more")
+
+    @staticmethod
+    def _said(is_new: bool, values: list[list[str]]) -> str:
+        if is_new:
+            return ", ".join(["new", *(f"{name} {value}" for name, _, value in values)])
+        return ", ".join(f"{name} {old} -> {value}" for name, old, value in values)

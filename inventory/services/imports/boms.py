@@ -109,7 +109,7 @@ def plan_boms(table: Table, *, lock: bool = False) -> Plan:
         if old == wanted:
             plan.unchanged += 1
             continue
-        values = tuple(_differences(old, wanted)) if old else ()
+        values = tuple(_differences(old, wanted)) if old else (("components", "–", str(len(wanted))),)
         plan.add(Change(lines[0][0].number, sku, is_new=not old, values=values))
         name = next((row.values["name"] for row, _ in lines if "name" in row.values), "")
         specs.append(BOMSpec(product, [line for _, line in lines], name))

@@ -201,7 +201,7 @@ def plan_products(table: Table, *, lock: bool = False) -> Plan:
         elif product is None:
             if _is_good(sheet, row, speaks):
                 new.append(row.values)
-                plan.add(Change(row.number, sku, is_new=True))
+                plan.add(Change(row.number, sku, is_new=True, values=(("name", "–", row.values["name"]),)))
         else:
             change = _changed(sheet, row, product, own_units.get(product.pk, {}) if speaks else None)
             if change is None:

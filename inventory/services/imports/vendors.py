@@ -68,7 +68,7 @@ def plan_vendors(table: Table, *, lock: bool = False) -> Plan:
         elif vendor is None:
             if sheet.need(row, "name") and not row.is_bad:
                 new.append(Vendor(**row.values))
-                plan.add(Change(row.number, code, is_new=True))
+                plan.add(Change(row.number, code, is_new=True, values=(("name", "–", row.values["name"]),)))
         elif not row.is_bad:
             values = [
                 (name, as_text(getattr(vendor, name)), as_text(value))
