@@ -18,11 +18,23 @@ from blb3d.tests.rows import make_row
 from integrations.squarespace.sandbox import Shop
 from integrations.tests.conftest import sandbox, shop
 from inventory.models import Inventory as Balance
-from inventory.models import InventoryLocation, InventoryTransaction, MaterialLot, PrintFile, Product, Spool, Vendor
+from inventory.models import (
+    InventoryLocation,
+    InventoryTransaction,
+    MaterialLot,
+    PrintFile,
+    Product,
+    PurchaseOrder,
+    Spool,
+    Vendor,
+)
 from production.models import (
     DefectReason,
+    FirmOrder,
     JobPhoto,
+    MRPRun,
     Nonconformance,
+    PlanMessage,
     Printer,
     PrinterProblem,
     PrintJob,
@@ -49,6 +61,7 @@ ROWS: dict[str, Any] = {
     "api/v1/products/": Product.objects.filter(category=Product.Category.CUSTOM),
     "api/v1/print-files/": PrintFile.objects.all(),
     "api/v1/vendors/": Vendor.objects.all(),
+    "api/v1/purchase-orders/": PurchaseOrder.objects.all(),
     "api/v1/inventory/lots/": MaterialLot.objects.all(),
     "api/v1/inventory/locations/": InventoryLocation.objects.all(),
     "api/v1/inventory/balances/": Balance.objects.all(),
@@ -62,6 +75,9 @@ ROWS: dict[str, Any] = {
     "api/v1/defect-reasons/": DefectReason.objects.all(),
     "api/v1/schedule/": ScheduleEntry.objects.all(),
     "api/v1/schedule/runs/": ScheduleRun.objects.all(),
+    "api/v1/mrp/runs/": MRPRun.objects.all(),
+    "api/v1/mrp/firm-orders/": FirmOrder.objects.all(),
+    "api/v1/mrp/messages/": PlanMessage.objects.all(),
     "api/v1/serials/": SerialNumber.objects.all(),
     "api/v1/inspections/": QualityInspection.objects.all(),
     "api/v1/nonconformances/": Nonconformance.objects.all(),
