@@ -57,7 +57,7 @@ from production.services.planning import (
 log = logging.getLogger(__name__)
 
 #: A run that takes longer has died with its process.
-GIVE_UP = datetime.timedelta(minutes=30)
+GIVE_UP = datetime.timedelta(minutes=10)
 _CHUNK = 900
 _WHY = 500
 
