@@ -68,7 +68,6 @@ from inventory.services.receipts import (
     expire_lots,
     quarantine_lot,
     receive_lot,
-    receive_output,
     release_lot,
 )
 from inventory.services.receiving import PurchaseReceipt, receive_goods, receive_purchase
@@ -165,7 +164,6 @@ __all__ = [
     "receive_goods",
     "receive_lot",
     "receive_made",
-    "receive_output",
     "receive_purchase",
     "receive_stock",
     "reconcile_stock",

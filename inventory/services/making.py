@@ -22,9 +22,9 @@ from inventory.services.shelf import Shelf
 
 @dataclass(frozen=True)
 class Share:
-    """How many of the units that were made are for whom; without a holder they are free."""
+    """How much of what was made is for whom; without a holder it is free."""
 
-    quantity: int
+    quantity: Decimal
     holder: Holder | None = None
 
 
@@ -69,7 +69,7 @@ def receive_made(
     taken, short = take_known(shelf, uses)
     cost = valid_cost(unit_cost(sum((row.quantity * row.unit_cost for row in taken), Decimal(0))))
     for share in shares:
-        quantity = positive_quantity(Decimal(share.quantity))
+        quantity = positive_quantity(share.quantity)
         shelf.put(
             Movement(
                 Kind.PRODUCTION_OUTPUT,

@@ -12,13 +12,11 @@ from django.utils import timezone
 from blb3d.accounts.models import User
 from blb3d.core.errors import InvalidValue
 from blb3d.core.outbox import emit
-from blb3d.core.units import positive_quantity
 from blb3d.core.verbs import verb
 from inventory.errors import LotNumberTaken
 from inventory.lifecycles import LOT
 from inventory.models import (
     InventoryLocation,
-    InventoryTransaction,
     MaterialLot,
     Product,
     PurchaseOrder,
@@ -28,7 +26,7 @@ from inventory.models import (
 )
 from inventory.selectors.stock import default_location
 from inventory.selectors.units import stock_quantity
-from inventory.services.ledger import Holder, Kind, Movement, lock_balances, post_transactions, valid_cost
+from inventory.services.ledger import Kind, Movement, lock_balances, post_transactions, valid_cost
 from inventory.services.lots import require_certificate
 from inventory.services.reservations import release_rows
 
@@ -115,44 +113,6 @@ def receive_lot(
 def _first_status(product: Product, quarantine: bool) -> MaterialLot.Status:
     waits = quarantine or product.requires_certificate
     return MaterialLot.Status.QUARANTINE if waits else MaterialLot.Status.ACTIVE
-
-
-@verb
-def receive_output(
-    product: Product,
-    *,
-    quantity: Decimal | int,
-    unit_cost: Decimal,
-    production_order_id: int,
-    location: InventoryLocation | None = None,
-    reserve_for: Holder | None = None,
-    actor: User,
-) -> InventoryTransaction:
-    """Put good parts on the shelf at their cost, kept for ``reserve_for`` when somebody waits for them."""
-    made = positive_quantity(Decimal(quantity))
-    place = location or default_location()
-    output = Movement(
-        Kind.PRODUCTION_OUTPUT,
-        product.pk,
-        place.pk,
-        quantity=made,
-        unit_cost=valid_cost(unit_cost),
-        reference_type=Reference.PRODUCTION_ORDER,
-        reference_id=production_order_id,
-    )
-    movements = [output]
-    if reserve_for is not None:
-        movements.append(
-            Movement(
-                Kind.RESERVATION,
-                product.pk,
-                place.pk,
-                allocated=made,
-                reference_type=reserve_for[0],
-                reference_id=reserve_for[1],
-            )
-        )
-    return post_transactions(movements, actor=actor)[0]
 
 
 @verb

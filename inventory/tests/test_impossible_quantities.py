@@ -44,9 +44,11 @@ def receive_stock(quantity: Decimal) -> None:
     inventory.receive_stock(bolt, quantity=quantity, unit_cost=D(1), location=place, actor=system_actor())
 
 
-def receive_output(quantity: Decimal) -> None:
-    bolt = Product.objects.get(sku="BOLT")
-    inventory.receive_output(bolt, quantity=quantity, unit_cost=D(1), production_order_id=1, actor=system_actor())
+def receive_made(quantity: Decimal) -> None:
+    bolt, share = Product.objects.get(sku="BOLT"), inventory.Share(quantity)
+    inventory.receive_made(
+        bolt, production_order_id=1, shares=[share], uses=[], unit_cost=lambda own: own, actor=system_actor()
+    )
 
 
 def scrap(quantity: Decimal) -> None:
@@ -105,7 +107,7 @@ def books() -> tuple[int, int, int, list[Any]]:
     [
         receive_lot,
         receive_stock,
-        receive_output,
+        receive_made,
         scrap,
         transfer,
         issue,

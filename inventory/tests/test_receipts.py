@@ -11,14 +11,13 @@ from blb3d.core.errors import InvalidTransition, InvalidValue, ReasonRequired, S
 from blb3d.core.outbox import OutboxEvent
 from inventory import services as inventory
 from inventory.errors import LotNeeded, LotNumberTaken, NoLocation
-from inventory.models import Inventory, InventoryTransaction, MaterialLot, Reservation
+from inventory.models import InventoryTransaction, MaterialLot, Reservation
 from inventory.selectors import available, verify_ledger
 from inventory.services import Need
 from inventory.tests.factories import (
     ComponentFactory,
     LocationFactory,
     MaterialFactory,
-    ProductFactory,
     VendorFactory,
     receive,
     system_actor,
@@ -59,19 +58,6 @@ def test_without_a_default_location_the_receiver_must_name_one():
     with pytest.raises(NoLocation):
         inventory.receive_lot(MaterialFactory(), lot_number="A", quantity=D(1), unit_cost=D(1), actor=system_actor())
     assert not MaterialLot.objects.exists()
-
-
-def test_good_parts_are_kept_for_who_waits_for_them():
-    cup, place = ProductFactory(), LocationFactory()
-    output = {"quantity": 3, "unit_cost": D("1.25"), "production_order_id": 5, "actor": system_actor()}
-    inventory.receive_output(cup, reserve_for=("sales_order_line", 9), **output)
-    inventory.receive_output(cup, reserve_for=("sales_order_line", 9), **output)
-    inventory.receive_output(cup, **output)
-    balance = Inventory.objects.get()
-    assert (balance.location, balance.on_hand_quantity, balance.allocated_quantity) == (place, D(9), D(6))
-    reservation = Reservation.objects.get()
-    assert (reservation.reference_type, reservation.reference_id, reservation.quantity) == ("sales_order_line", 9, D(6))
-    assert verify_ledger().is_clean
 
 
 def test_a_lot_in_quarantine_is_used_only_once_released():

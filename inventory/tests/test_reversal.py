@@ -106,7 +106,9 @@ def test_what_belongs_to_a_document_or_changes_no_stock_is_not_reversed_here():
     put_on_shelf(bolt, 10)
     inventory.reserve([Need(bolt.pk, D(1), "production_order", 1)], actor=actor)
     inventory.consume([Use(bolt.pk, D(1), "print_job", 1)], actor=actor)
-    inventory.receive_output(bolt, quantity=1, unit_cost=D(1), production_order_id=1, actor=actor)
+    inventory.receive_made(
+        bolt, production_order_id=1, shares=[inventory.Share(D(1))], uses=[], unit_cost=lambda _: D(1), actor=actor
+    )
     inventory.revalue_stock(bolt, unit_cost=D(3), reason="dearer", actor=actor)
     inventory.receive_stock(
         bolt, quantity=D(1), unit_cost=D(1), location=LocationFactory(), reference_type="purchase_order",

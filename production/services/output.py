@@ -207,11 +207,11 @@ def _shares(demands: Sequence[tuple[int, tuple[str, int]]], before: int, now: in
         end = start + quantity
         share = min(now, end) - max(before, start)
         if share > 0:
-            yield Share(share, holder)
+            yield Share(Decimal(share), holder)
         start = end
     rest = now - max(before, start)
     if rest > 0:
-        yield Share(rest)
+        yield Share(Decimal(rest))
 
 
 def _name_units(

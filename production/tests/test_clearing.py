@@ -10,15 +10,18 @@ from django.test.utils import CaptureQueriesContext
 
 from blb3d.core.errors import InvalidTransition, InvalidValue
 from blb3d.core.outbox import OutboxEvent
+from blb3d.core.tests.counting import statements_of
 from inventory import services as inventory
-from inventory.models import Inventory, InventoryTransaction, Reservation
+from inventory.models import Inventory, InventoryTransaction, Product, Reservation
 from inventory.selectors import verify_ledger
 from inventory.tests.factories import (
     ComponentFactory,
     LocationFactory,
     ProductFactory,
     make_bom,
+    make_plate,
     put_on_shelf,
+    receive,
     release_file,
     system_actor,
 )
@@ -312,3 +315,64 @@ def test_clearing_costs_the_same_for_one_component_and_for_twenty() -> None:
 
     cost(1, 1)
     assert cost(1, 1) == cost(20, 20)
+
+
+def assembly(components: int, lots: int = 2) -> Product:
+    """Return a serialised product of one plate and so many components, which lie in lots of one piece each."""
+    screws = [ComponentFactory(is_lot_tracked=True) for _ in range(components)]
+    for screw in screws:
+        for _ in range(lots):
+            receive(screw, 1)
+    product = ProductFactory(is_serialized=True)
+    make_bom(product, (black_pla(), "0.11"), *((screw, 1) for screw in screws))
+    release_file(make_plate(product, parts=2, minutes=60, grams={black_pla(): "200"}))
+    return product
+
+
+def test_completing_an_order_takes_as_many_statements_for_few_components_as_for_many() -> None:
+    stock(black_pla())
+    actor, counts = system_actor(), []
+    for components in (2, 12):
+        product = assembly(components, lots=4)
+        for reference in (1, 2):
+            order, [job] = queued(product, 2, demand_reference=("sales_order_line", reference), demand_label="SO")
+            finished(job)
+            with CaptureQueriesContext(connection) as captured:
+                production.clear_plate(job, [Count(order.pk, 2)], actor=actor)
+        counts.append(len(statements_of(captured)))
+        order.refresh_from_db()
+        assert (order.status, SerialNumber.objects.filter(production_order=order).count()) == ("completed", 2)
+        used = order.materials.filter(print_job=job, filament_position=None)
+        assert (used.count(), {row.material_lot.status for row in used}) == (2 * components, {"DEPLETED"})
+        lots = TraceLink.objects.filter(source_type="lot", target_type="print_job", target_id=job.pk)
+        assert lots.count() == 2 * components + 1
+    assert counts[0] == counts[1]
+    if connection.vendor == "postgresql":
+        assert counts[0] <= 25
+    assert not Reservation.objects.filter(reference_type="production_order").exists()
+    assert verify_ledger().is_clean
+
+
+def test_what_an_order_does_is_told_once_and_in_its_order() -> None:
+    stock(black_pla())
+    order, [job] = queued(printable(parts=4), 4)
+    finished(job)
+    OutboxEvent.objects.all().delete()
+    _clear(job, Count(order.pk, 4))
+    topics = OutboxEvent.objects.order_by("id").values_list("topic", flat=True)
+    assert list(topics) == ["production.order_completed", "production.plate_cleared"]
+
+
+def test_a_filament_that_is_a_component_too_has_one_edge_to_its_job() -> None:
+    ring = ComponentFactory(is_lot_tracked=True, unit_of_measure="kg")
+    product = ProductFactory()
+    make_bom(product, (ring, "0.5"))
+    plate = make_plate(product, parts=1, minutes=60, grams={ring: "100"})
+    release_file(plate)
+    lot = receive(ring, 5)
+    order, [job] = queued(product, 1)
+    finished(job)
+    _clear(job, Count(order.pk, 1))
+    edges = TraceLink.objects.filter(source_type="lot", source_id=lot.pk, target_type="print_job", target_id=job.pk)
+    assert edges.count() == 1
+    assert order.materials.count() == 2

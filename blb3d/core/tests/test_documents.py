@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
 from blb3d.accounts.models import User
 from blb3d.core.actors import acting
-from blb3d.core.documents import insert_documents, lock_documents, update_documents
+from blb3d.core.documents import insert_documents, lock_documents, take_over, update_documents
 from blb3d.core.errors import StaleVersion
-from inventory.models import Vendor
+from inventory.models import PurchaseOrder, Vendor
 
 pytestmark = pytest.mark.django_db
 
@@ -91,3 +91,22 @@ def test_locking_returns_the_rows_as_they_are_now(clerk: User) -> None:
     rows = [Vendor.objects.create(code=f"V{n}", name="V") for n in range(3)]
     with transaction.atomic():
         assert lock_documents(Vendor.objects.filter(pk__in=[row.pk for row in reversed(rows)])) == rows
+
+
+def test_postgresql_locks_and_reads_in_one_statement(django_assert_num_queries) -> None:  # type: ignore[no-untyped-def]
+    vendor = Vendor.objects.create(code="V", name="V")
+    with transaction.atomic(), django_assert_num_queries(1 if connection.vendor == "postgresql" else 3):
+        assert lock_documents(Vendor.objects.filter(name="V")) == [vendor]
+
+
+def test_a_document_takes_over_what_was_read_later_and_forgets_what_hung_on_it(clerk: User) -> None:
+    old, new = (Vendor.objects.create(code=code, name=code) for code in ("OLD", "NEW"))
+    order = PurchaseOrder.objects.create(po_number="P-1", vendor=old)
+    assert order.vendor.code == "OLD"
+    fresh = PurchaseOrder.objects.get()
+    fresh.vendor = new
+    fresh.save()
+    take_over(order, fresh)
+    assert (order.vendor.code, order.version) == ("NEW", 2)
+    order.save()
+    assert PurchaseOrder.objects.get().version == 3

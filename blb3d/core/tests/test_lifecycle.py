@@ -8,6 +8,7 @@ import pytest
 from django.db import transaction
 
 from blb3d.accounts.models import User
+from blb3d.core.documents import lock_documents
 from blb3d.core.errors import InvalidTransition, NotFound, ReasonRequired, StatusChangedOutsideLifecycle
 from blb3d.core.lifecycle import Lifecycle
 from blb3d.core.outbox import OutboxEvent
@@ -156,3 +157,34 @@ def test_the_diagram_shows_every_move() -> None:
     assert "[*] --> ACTIVE" in diagram
     assert "ACTIVE --> QUARANTINE: quarantine" in diagram
     assert "EXPIRED --> [*]" in diagram
+
+
+def test_a_locked_document_is_taken_as_it_is_with_what_was_changed_on_it(lot: MaterialLot, clerk: User) -> None:
+    with transaction.atomic():
+        [locked] = lock_documents(MaterialLot.objects.filter(pk=lot.pk))
+        locked.vendor_lot_number = "V-7"
+        take(locked, "expire", clerk, is_locked=True)
+    lot.refresh_from_db()
+    assert (lot.status, lot.vendor_lot_number, lot.version) == ("EXPIRED", "V-7", 2)
+    with pytest.raises(InvalidTransition):
+        take(lot, "expire", clerk, is_locked=True)
+    assert lot.history.count() == 2
+
+
+def test_many_locked_documents_are_saved_by_who_holds_them_and_keep_their_history(
+    lot: MaterialLot, clerk: User
+) -> None:
+    def deplete(**options: bool) -> None:
+        with LOT.step_many([lot], "deplete", actor=clerk, is_locked=True, **options):
+            pass
+
+    with transaction.atomic():
+        deplete(is_saved=False)
+        assert (lot.status, lot.version) == ("DEPLETED", 2)
+        assert MaterialLot.objects.get().status == "ACTIVE"
+        lot.refresh_from_db()
+        deplete()
+    assert MaterialLot.objects.get().status == "DEPLETED"
+    assert [row.status for row in lot.history.all()] == ["DEPLETED", "DEPLETED", "ACTIVE"]
+    with pytest.raises(InvalidTransition), transaction.atomic():
+        deplete()

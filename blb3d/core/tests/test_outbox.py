@@ -192,3 +192,31 @@ def test_a_handler_that_is_gone_ends_with_a_person(settings: Any) -> None:
     EventDelivery.objects.update(handler="gone.away", attempts=MAX_ATTEMPTS)
     drain()
     assert EventDelivery.objects.get().status == "dead"
+
+
+def test_gathered_facts_are_written_at_the_end_in_one_statement_and_in_their_order(django_assert_num_queries) -> None:  # type: ignore[no-untyped-def]
+    with transaction.atomic(), django_assert_num_queries(1), outbox.gathering():
+        emit("test.a", "test:1")
+        with outbox.gathering():
+            emit("test.b", "test:1")
+        emit("test.c", "test:1")
+    assert list(OutboxEvent.objects.order_by("id").values_list("topic", flat=True)) == ["test.a", "test.b", "test.c"]
+
+
+def test_of_a_block_that_fails_no_gathered_fact_is_written() -> None:
+    def refuse() -> None:
+        with outbox.gathering():
+            emit("test.b", "test:1")
+            raise InvalidValue("no")
+
+    with transaction.atomic(), outbox.gathering():
+        emit("test.a", "test:1")
+        with pytest.raises(InvalidValue):
+            refuse()
+    assert list(OutboxEvent.objects.values_list("topic", flat=True)) == ["test.a"]
+
+
+def test_a_gathered_fact_too_needs_the_transaction_that_makes_it_true(transactional_db: None) -> None:
+    with pytest.raises(transaction.TransactionManagementError), outbox.gathering():
+        emit("test.a", "test:1")
+    assert not OutboxEvent.objects.exists()
