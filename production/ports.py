@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
@@ -175,8 +175,14 @@ class OpenDemand:
     label: str = ""
 
 
-#: Returns everything that is still owed, in a constant number of queries.
-_DemandSource = Callable[[], Iterable[OpenDemand]]
+class _DemandSource(Protocol):
+    """Returns everything that is still owed, or what is of some products, in a constant number of queries."""
+
+    def __call__(self, products: Collection[int] | None = None) -> Iterable[OpenDemand]:
+        """Return the rows."""
+        ...
+
+
 _demand_sources: list[_DemandSource] = []
 
 
@@ -186,6 +192,6 @@ def demand_comes_from(source: _DemandSource) -> None:
         _demand_sources.append(source)
 
 
-def open_demand() -> list[OpenDemand]:
-    """Return what the layers above still owe of any product."""
-    return [row for source in _demand_sources for row in source()]
+def open_demand(products: Collection[int] | None = None) -> list[OpenDemand]:
+    """Return what the layers above still owe of any product, or of some."""
+    return [row for source in _demand_sources for row in source(products)]

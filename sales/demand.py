@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from decimal import Decimal
 
 from inventory.models import Reference
@@ -13,13 +14,14 @@ _Status = SalesOrder.Status
 _OVER = (_Status.SHIPPED, _Status.DELIVERED, _Status.COMPLETED, _Status.CANCELLED)
 
 
-def open_lines() -> list[OpenDemand]:
+def open_lines(products: Collection[int] | None = None) -> list[OpenDemand]:
     """Return the unshipped quantity of every line of an open order that has a product to make or to keep. One query.
 
-    Orders that are not confirmed yet count, as their draft production orders do.
+    ``products``: of these only. Orders that are not confirmed yet count, as their draft production orders do.
     """
+    lines = SalesOrderLine.objects.all() if products is None else SalesOrderLine.objects.filter(product__in=products)
     rows = (
-        SalesOrderLine.objects.filter(
+        lines.filter(
             supply__in=(SalesOrderLine.Supply.MAKE, SalesOrderLine.Supply.SHELF), sales_order__deleted_at__isnull=True
         )
         .exclude(sales_order__status__in=_OVER)

@@ -152,6 +152,25 @@ def located(sorted_ids: Ints, wanted: Ints) -> tuple[Ints, Flags]:
     return at, sorted_ids[at] == wanted
 
 
+def _in_order(item: Ints, day: Ints, code: Ints) -> Ints:
+    """Return the order by item, day and key; most rows come sorted by key, so that this is seldom looked at."""
+    if not item.size:
+        return _NONE
+    first_day = int(day.min())
+    place = item * (int(day.max()) - first_day + 1) + (day - first_day)
+    order = np.argsort(place, kind="stable")
+    place, code = place[order], code[order]
+    same = place[1:] == place[:-1]
+    wrong = same & (code[1:] < code[:-1])
+    if wrong.any():
+        group = np.concatenate(([0], np.cumsum(~same)))
+        mixed = np.zeros(int(group[-1]) + 1, np.bool_)
+        mixed[group[1:][wrong]] = True
+        rows = np.flatnonzero(mixed[group])
+        order[rows] = order[rows][np.lexsort((code[rows], group[rows]))]
+    return order
+
+
 @dataclass
 class Needs:
     """Rows of needs: ``owner`` is the order whose components they are, or who else."""
@@ -171,7 +190,7 @@ class Needs:
             np.concatenate([getattr(part, name) for part in parts])
             for name in ("item", "day", "code", "quantity", "owner")
         )
-        order = np.lexsort((code, day, item))
+        order = _in_order(item, day, code)
         item, day, code, quantity, owner = item[order], day[order], code[order], quantity[order], owner[order]
         if item.size > 1:
             new = (np.diff(item) != 0) | (np.diff(day) != 0) | (np.diff(code) != 0)

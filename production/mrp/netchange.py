@@ -75,7 +75,9 @@ class Planner:
         self._problem: Problem | None = problem
         ground = self.ground = Ground(problem)
         solution = solve(ground)
-        opened, self.size = ground.open.item.size, solution.orders.item.size
+        opened = ground.open.item.size
+        #: Orders, those that are void among them; when too many are, all is planned once more.
+        self.size = self.size_at_first = solution.orders.item.size
         self.orders, self.ready, self.cause = solution.orders, solution.ready, solution.cause
         rest = self.size - opened
         self.first_need = np.concatenate((solution.first_need, np.full(rest, -1)))
@@ -174,7 +176,7 @@ class Planner:
     def _needs_all(self, change: Change) -> bool:
         """Tell whether a change goes beyond what can be followed: new products or kinds, other bills."""
         ground, ranks = self.ground, self.ground.keys.ranks
-        if not set(change.products) <= self.items.keys() or self.orders.item.size > 4 * max(self._live(), 1_000):
+        if not set(change.products) <= self.items.keys() or self.size > 2 * self.size_at_first + 1_000:
             return True
         for item in change.items.values():
             before = self.items[item.id]
@@ -193,9 +195,6 @@ class Planner:
                 if (ground.level[ground.bills.component[lines]] <= above).any():
                     return True
         return not kinds <= ranks.keys()
-
-    def _live(self) -> int:
-        return sum(state.planned.size + state.supplies.size for state in self.states.values())
 
     def _changed(self, change: Change) -> Problem:
         """Return the problem after a change."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
@@ -53,6 +53,7 @@ from production.mrp.ground import (
     Problem,
     Supply,
 )
+from production.mrp.netchange import Change
 from production.ports import OpenDemand, open_demand
 
 #: What a vendor is thought to need who is not known, as the model has it.
@@ -78,6 +79,16 @@ def load_problem(today: datetime.date) -> Problem:
     """
     with _one_moment():
         return _Reading(today).problem()
+
+
+def load_change(problem: Problem, products: Collection[int]) -> Change | None:
+    """Read what some products need and have now, as :func:`load_problem` would; ``problem`` is what was known before.
+
+    Returns None where only reading everything will do: a product is new, or is made by another bill than before.
+    Bills are taken as they were read: whoever changes a line of one plans everything.
+    """
+    with _one_moment():
+        return _Reading(datetime.date.fromordinal(problem.today), sorted(products)).change(problem)
 
 
 @contextmanager
@@ -279,27 +290,56 @@ def _firm() -> QuerySet[FirmOrder, tuple[Any, ...]]:
 class _Reading:
     """One reading of the tables."""
 
-    def __init__(self, today: datetime.date) -> None:
+    def __init__(self, today: datetime.date, products: Collection[int] | None = None) -> None:
+        """Read for a day; of some products only where they are given."""
         self.date = today
         self.today = today.toordinal()
-        self.lines: dict[int, list[tuple[int, int]]] = {}
+        self.products = products
+        self.lines: dict[int, Sequence[tuple[int, int]]] = {}
         self.supplies: list[Supply] = []
         self.demands: list[Demand] = []
 
     def problem(self) -> Problem:
         """Read everything; see :func:`load_problem`."""
-        products = {row[0]: _Product._make(row) for row in _fetched(_products)}
-        active_boms = dict(_fetched(_boms))
-        self._read_lines(products)
+        self._read(None)
+        return Problem(self.today, self.items, self.lines, self.demands, self.supplies)
+
+    def change(self, before: Problem) -> Change | None:
+        """Read some products; see :func:`load_change`."""
+        self.lines = dict(before.lines)
+        active_boms = self._read(before)
+        for pk in self.products or ():
+            item, now = before.items.get(pk), self.items.get(pk)
+            if item is None or now is None or (item.is_made, item.bom) != (now.is_made, now.bom):
+                return None
+            if now.is_made and active_boms.get(pk, 0) not in before.lines:
+                return None
+        if any(supply.bom and supply.bom not in before.lines for supply in self.supplies):
+            return None
+        return Change(self.products or (), self.demands, self.supplies, self.items)
+
+    def _rows(self, queryset: Callable[[], QuerySet[Any, Any]], product: str = "product_id") -> list[Any]:
+        if self.products is None:
+            return list(queryset().all())
+        return list(queryset().filter(**{f"{product}__in": self.products}))
+
+    def _plain(self, queryset: Callable[[], QuerySet[Any, Any]], product: str = "product_id") -> list[Any]:
+        return _fetched(queryset) if self.products is None else self._rows(queryset, product)
+
+    def _read(self, before: Problem | None) -> dict[int, int]:
+        """Read everything, or what changed; return the active bills."""
+        products = {row[0]: _Product._make(row) for row in self._plain(_products, "pk")}
+        active_boms = dict(self._plain(_boms))
+        if before is None:
+            self._read_lines(products)
         is_made = {
             pk: pk in active_boms and row.replenishment != Product.Replenishment.BUY for pk, row in products.items()
         }
-        open_lines = open_demand()
-        self._read_demands(open_lines)
-        purchases = [_Purchase(*row) for row in _purchases().all()]
-        orders = [_Order(*row) for row in _open_orders().all()]
-        firm = list(_firm().all())
-        stock = dict(_stock().all())
+        self._read_demands(open_demand(self.products))
+        purchases = [_Purchase(*row) for row in self._rows(_purchases)]
+        orders = [_Order(*row) for row in self._rows(_open_orders)]
+        firm = self._rows(_firm)
+        stock = dict(self._rows(_stock))
         wanted = self._wanted(
             products,
             [demand.item for demand in self.demands],
@@ -307,6 +347,7 @@ class _Reading:
             [row.product for row in orders],
             [row[1] for row in firm],
             stock,
+            before.items if before is not None else (),
         )
         places = sources([pk for pk in wanted if not is_made[pk]])
         self.items = {
@@ -319,15 +360,16 @@ class _Reading:
             bom = active_boms.get(product, 0) if kind == Replenish.MAKE else 0
             units = quantity if bom in self.lines else 0
             self._supply(Supply((FIRM, pk, 0), product, quantity, due.toordinal(), (), bom, units, start.toordinal()))
-        return Problem(self.today, self.items, self.lines, self.demands, self.supplies)
+        return active_boms
 
     def _wanted(self, products: Mapping[int, _Product], *used: Collection[int]) -> list[int]:
         """Return the products to plan: active ones, and what is wanted, there or on its way of the others."""
         chosen = {pk for pk, row in products.items() if row.is_active}
         for ids in used:
             chosen.update(ids)
-        for lines in self.lines.values():
-            chosen.update([component for component, _ in lines])
+        if self.products is None:
+            for lines in self.lines.values():
+                chosen.update([component for component, _ in lines])
         return sorted(chosen & products.keys())
 
     def _item(self, row: _Product, is_made: bool, bom: int, source: Source | None) -> Item:
@@ -346,7 +388,7 @@ class _Reading:
 
     def _read_lines(self, products: Mapping[int, _Product]) -> None:
         """Read the bills; ``per`` has the line's planned scrap and the expected yield of what is made."""
-        lines = self.lines
+        lines: dict[int, list[tuple[int, int]]] = {}
         goods = {pk: row.goods for pk, row in products.items() if row.goods != SCALE and row.goods > 0}
         for bom, product, component, quantity, scrap in _fetched(_lines):
             per = quantity * (SCALE + scrap)
@@ -356,6 +398,7 @@ class _Reading:
                 lines[bom].append((component, per))
             else:
                 lines[bom] = [(component, per)]
+        self.lines.update(lines)
 
     def _supply(self, row: Supply) -> None:
         if row.item in self.items:
@@ -363,7 +406,7 @@ class _Reading:
 
     def _read_stock(self, stock: Mapping[int, int]) -> None:
         held: dict[int, list[tuple[Key, int]]] = defaultdict(list)
-        for product, kind, reference, quantity in _reserved().all():
+        for product, kind, reference, quantity in self._rows(_reserved, "balance__product_id"):
             held[product].append(((kind, reference, 0), quantity))
         for product, quantity in stock.items():
             if quantity > 0:
@@ -390,10 +433,10 @@ class _Reading:
 
     def _read_orders(self, rows: list[_Order]) -> None:
         holders: dict[int, list[tuple[int, str, int]]] = defaultdict(list)
-        for order, quantity, kind, reference in _fetched(_holders):
+        for order, quantity, kind, reference in self._plain(_holders, "production_order__product_id"):
             holders[order].append((quantity, kind, reference))
         printed: dict[int, int] = {}
-        for order, _plate, there in _fetched(_printed):
+        for order, _plate, there in self._plain(_printed, "production_order__product_id"):
             printed[order] = min(there, printed.get(order, there))
         materials = {pk for (pk,) in _fetched(_materials)} if any(printed.values()) else set()
         for row in rows:
@@ -437,11 +480,7 @@ class _Reading:
             quantity = scaled(row.quantity)
             self.demands.append(Demand((row.reference_type, row.reference_id, 0), row.product_id, quantity, day))
             wanted[row.product_id].append([day, quantity])
-        forecasts = list(
-            Forecast.objects.filter(ends_on__gte=self.date)
-            .order_by("starts_on", "pk")
-            .values_list("pk", "product_id", _scaled("quantity"), "starts_on", "ends_on")
-        )
+        forecasts = self._rows(self._forecasts)
         if not forecasts:
             return
         self._count_shipped(wanted, forecasts)
@@ -455,6 +494,10 @@ class _Reading:
                     quantity -= part
             if quantity > 0:
                 self.demands.append(Demand((FORECAST, pk, 0), product, quantity, max(first, self.today)))
+
+    def _forecasts(self) -> QuerySet[Forecast, tuple[Any, ...]]:
+        rows = Forecast.objects.filter(ends_on__gte=self.date).order_by("starts_on", "pk")
+        return rows.values_list("pk", "product_id", _scaled("quantity"), "starts_on", "ends_on")
 
     def _count_shipped(self, wanted: dict[int, list[list[int]]], forecasts: list[Any]) -> None:
         """Count what has left for customers since the forecasts began, or they would be planned once more."""

@@ -48,7 +48,8 @@ from production.models import (
 from production.mrp.engine import plan
 from production.mrp.ground import FIRM, FORECAST, PRODUCTION, PURCHASE, SALES, STOCK, Plan
 from production.mrp.ground import Demand as Wanted
-from production.selectors.mrp_ground import load_problem
+from production.mrp.netchange import Planner
+from production.selectors.mrp_ground import load_change, load_problem
 from production.services.mrp_writing import write_plan
 from production.tests.factories import black_pla, cleared, confirmed, draft, finished, printable, queued, stock
 
@@ -63,7 +64,9 @@ def orders_above():
     """What the layer above owes; a test appends to it."""
     owed: list[ports.OpenDemand] = []
     before = list(ports._demand_sources)
-    ports._demand_sources[:] = [lambda: owed]
+    ports._demand_sources[:] = [
+        lambda products=None: [row for row in owed if products is None or row.product_id in products]
+    ]
     yield owed
     ports._demand_sources[:] = before
 
@@ -364,6 +367,43 @@ def test_a_forecast_of_a_running_period_is_due_today():
         product=product, starts_on=TODAY.replace(day=1), ends_on=TODAY.replace(day=31), quantity=Decimal(10)
     )
     assert [(row.quantity, row.day) for row in load_problem(TODAY).demands] == [(100_000, T)]
+
+
+# --- What changed -----------------------------------------------------------------------------------------------------
+def test_what_changed_is_read_for_the_products_that_it_touches_and_gives_the_plan_of_everything(orders_above):
+    stock(black_pla(), "5")
+    products = [printable(grams="100", lead_time_days=2) for _ in range(3)]
+    other = ProductFactory()
+    for line, product in enumerate([*products, other]):
+        orders_above.append(owes(product, 5, 10, line=line))
+    confirmed(products[0], 2)
+    Forecast.objects.create(product=products[1], starts_on=TODAY, ends_on=TODAY, quantity=Decimal(4))
+    planner = Planner(load_problem(TODAY))
+
+    order, jobs = queued(products[1], 4)
+    cleared(jobs[0], good=1)
+    orders_above.append(owes(products[1], 7, 4, line=9))
+    receive(black_pla(), 2)
+    purchase(black_pla(), 3)
+    orders_above.append(owes(other, 7, 4, line=10))  # nobody says that this changed
+
+    with CaptureQueriesContext(connection) as queries:
+        change = load_change(planner.problem, [products[1].pk, black_pla().pk])
+    assert len(statements_of(queries)) <= 16
+    touched = planner.change(change)
+    assert touched <= {row.pk for row in (*products, black_pla())}
+    orders_above.pop()
+    assert planner.plan() == plan(load_problem(TODAY))
+    assert order.pk in {row.key[1] for row in planner.problem.supplies}
+
+
+def test_a_new_product_and_a_new_bill_need_everything_to_be_read_again():
+    product = printable()
+    problem = load_problem(TODAY)
+    assert load_change(problem, [product.pk]).items == {product.pk: problem.items[product.pk]}
+    assert load_change(problem, [ProductFactory().pk]) is None
+    make_bom(product, (black_pla(), 2))
+    assert load_change(problem, [product.pk]) is None
 
 
 # --- Statements -------------------------------------------------------------------------------------------------------

@@ -15,12 +15,14 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
-from blb3d.bench import complete, imports, intake, lists, quoting, requirements, schedule, telemetry
+from blb3d.bench import complete, imports, intake, lists, mrp, quoting, requirements, schedule, telemetry
 from blb3d.bench.measure import Report
 
 BENCHES = {
     "intake": intake.run,
     "requirements": requirements.run,
+    "mrp": mrp.run,
+    "mrp-net-change": mrp.run_net_change,
     "lists": lists.run,
     "flow": intake.run_flow,
     "complete": complete.run,
