@@ -1,4 +1,4 @@
-"""`/products`, `/vendors` and the materials that can be chosen."""
+"""`/products` and the materials that can be chosen."""
 
 from __future__ import annotations
 
@@ -17,12 +17,9 @@ from blb3d.core.api.lists import PlainListMixin
 from blb3d.core.api.permissions import requires
 from blb3d.core.api.serializers import ErrorSerializer
 from blb3d.core.api.versions import VersionedMixin
-from inventory.api.base import QUANTITY, PermittedMixin
+from inventory.api.base import QUANTITY
 from inventory.errors import NoActiveBOM
-from inventory.models import (
-    Product,
-    Vendor,
-)
+from inventory.models import Product
 from inventory.selectors import (
     active_bom,
     materials_with_stock,
@@ -128,12 +125,6 @@ class MaterialSerializer(serializers.ModelSerializer[Product]):
         return shown
 
 
-class VendorSerializer(serializers.ModelSerializer[Vendor]):
-    class Meta:
-        model = Vendor
-        fields = ("id", "code", "name", "email", "phone", "lead_time_days", "is_active", "version")
-
-
 class ProductViewSet(PlainListMixin, VersionedMixin, ReadOnlyModelViewSet[Product]):
     """Products: all of them for staff, what is sold for everybody else."""
 
@@ -176,13 +167,3 @@ class MaterialViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericV
         if self.request.query_params.get("in_stock", "").lower() in {"1", "true"}:
             materials = materials.filter(free_kg__gt=0)
         return materials
-
-
-class VendorViewSet(PermittedMixin, VersionedMixin, ReadOnlyModelViewSet[Vendor]):
-    """Vendors."""
-
-    model = Vendor
-    queryset = Vendor.objects.order_by("code")
-    serializer_class = VendorSerializer
-    filterset_fields: ClassVar = ["is_active"]
-    search_fields: ClassVar = ["code", "name"]
