@@ -26,6 +26,8 @@ from inventory.models import (
     Product,
     ProductUnit,
     Vendor,
+    VendorItem,
+    VendorPrice,
 )
 from inventory.selectors import prove_ledger
 from inventory.services.imports import apply_import, check_import, discard_import, preview_import
@@ -415,30 +417,89 @@ def test_vendors_are_made_and_changed() -> None:
     ]
 
 
+ITEMS = (
+    "supplier;sku;order number;purchase unit;moq;preferred;price break;price\n"
+    "V-1;M-1;PLA-BK;spool;10;yes;;20,00\n"
+    "V-1;M-1;PLA-BK;spool;10;yes;100;18,50\n"
+    "V-2;M-1;;kg;;;;19\n"
+)
+
+
+def test_what_vendors_sell_is_taken_with_prices_by_break_and_old_prices_stay() -> None:
+    pla = MaterialFactory(sku="M-1")
+    ProductUnit.objects.create(product=pla, unit="spool", factor=D(1))
+    first, second = VendorFactory(code="V-1"), VendorFactory(code="V-2")
+    old = VendorItem.objects.create(vendor=second, product=pla, unit="kg", is_preferred=True)
+    VendorPrice.objects.create(item=old, unit_price=D(21))
+    batch = take("vendor_items", ITEMS)
+    assert counts(batch) == (1, 1, 0, 0)
+    assert found(batch)["changes"] == [
+        [2, "V-1, M-1", True, [["unit", "–", "spool"], ["price from 0", "–", "20"], ["price from 100", "–", "18.5"]]],
+        [4, "V-2, M-1", False, [["price from 0", "21", "19"]]],
+    ]
+    item = VendorItem.objects.get(vendor=first)
+    assert (item.vendor_sku, item.unit, item.minimum_quantity, item.is_preferred) == ("PLA-BK", "spool", D(10), True)
+    old.refresh_from_db()
+    assert old.is_preferred is False
+    prices = VendorPrice.objects.order_by("item__vendor__code", "minimum_quantity", "pk")
+    assert list(prices.values_list("item__vendor__code", "minimum_quantity", "unit_price")) == [
+        ("V-1", D(0), D(20)),
+        ("V-1", D(100), D("18.5")),
+        ("V-2", D(0), D(21)),
+        ("V-2", D(0), D(19)),
+    ]
+    assert counts(look("vendor_items", ITEMS)) == (0, 0, 2, 0)
+    assert errors(
+        "vendor_items",
+        "vendor,product,unit,preferred,from,price\n"
+        "V-1,M-1,box,,,1\n"
+        "V-3,M-1,kg,,,1\n"
+        "V-1,M-1,kg,yes,,1\n"
+        "V-1,M-1,kg,yes,,2\n"
+        "V-1,M-1,g,yes,5,2\n"
+        "V-2,M-1,kg,yes,10,\n"
+        "V-2,M-1,kg,yes,,3\n",
+    ) == [
+        (2, "unit", "M-1 has no unit box."),
+        (3, "vendor", "there is no vendor V-3"),
+        (5, "product", "V-1, M-1 stands in row 4 already"),
+        (6, "vendor", "only prices differ between the rows of an item: see row 4"),
+        (7, "price", "is missing"),
+        (8, "preferred", "M-1 is preferred at another vendor in row 4"),
+    ]
+
+
 def _tables(rows: int) -> dict[str, str]:
     lines = {
         "products": ["sku,name,category,cost", *(f"P-{n},Part {n},component,0.5" for n in range(rows))],
         "boms": ["product,component,quantity", *(f"P-{n},Q-{m},2" for n in range(rows // 10) for m in range(10))],
         "stock": ["product,lot,quantity", *(f"M-{n % 5},L-{n},2" for n in range(rows))],
-        "vendors": ["code,name", *(f"V-{n},Vendor {n}" for n in range(rows))],
+        "vendors": ["code,name", *(f"W-{n},Vendor {n}" for n in range(rows))],
+        "vendor_items": ["vendor,product,price", *(f"V-{n // 10},Q-{n % 10},{n % 7 + 1}" for n in range(rows))],
     }
     return {kind: "\n".join(text) for kind, text in lines.items()}
 
 
-@pytest.mark.parametrize("kind", ["products", "boms", "stock", "vendors"])
+@pytest.mark.parametrize("kind", ["products", "boms", "stock", "vendors", "vendor_items"])
 def test_an_import_costs_the_same_number_of_statements_however_long_it_is(kind: str) -> None:
     LocationFactory()
     for number in range(10):
         ComponentFactory(sku=f"Q-{number}")
         MaterialFactory(sku=f"M-{number}")
-    if kind == "boms":
-        for number in range(20):
+    for number in range(20):
+        VendorFactory(code=f"V-{number}", name="Old")
+        if kind == "boms":
             ProductFactory(sku=f"P-{number}")
+    if kind == "vendor_items":
+        take(kind, "vendor,product,price\nV-0,Q-0,9\n")
     told = []
     for rows in (20, 200):
         text = _tables(rows)[kind]
-        if kind == "stock":
-            text = text.replace("L-", f"L{rows}-")
+        text = (
+            text.replace("L-", f"L{rows}-")
+            .replace("W-", f"W{rows}-")
+            .replace("P-", "P-" if kind == "boms" else f"P{rows}-")
+        )
         batch = look(kind, text)
         assert batch.error_count == 0
         with CaptureQueriesContext(connection) as queries:

@@ -23,6 +23,7 @@ from inventory.services.imports.boms import BOM_COLUMNS, plan_boms
 from inventory.services.imports.products import plan_products, product_columns
 from inventory.services.imports.sheets import Column, Plan
 from inventory.services.imports.stock import STOCK_COLUMNS, plan_stock
+from inventory.services.imports.vendor_items import VENDOR_ITEM_COLUMNS, plan_vendor_items
 from inventory.services.imports.vendors import VENDOR_COLUMNS, plan_vendors
 
 #: Errors that a refusal carries; the import keeps all of them.
@@ -89,6 +90,17 @@ KINDS: dict[str, Kind] = {
             lambda: VENDOR_COLUMNS,
             plan_vendors,
             "One row for each vendor. A code that is there is changed where a cell says something else.",
+        ),
+        Kind(
+            "vendor_items",
+            "What vendors sell",
+            "vendor's item",
+            "vendors' items",
+            ("inventory.add_vendoritem", "inventory.change_vendoritem", "inventory.add_vendorprice"),
+            lambda: VENDOR_ITEM_COLUMNS,
+            plan_vendor_items,
+            "One row for each vendor, product and price break. A price that differs is added from its day on; the "
+            "old one stays in the records.",
         ),
     )
 }
