@@ -67,7 +67,7 @@ NAVIGATION: dict[str, list[tuple[str, str, str]]] = {
         ("inventory.InventoryTransaction", "swap_vert", "Stock ledger"),
         ("inventory.Reservation", "bookmark", ""),
         ("inventory.InventoryLocation", "warehouse", "Locations"),
-        ("inventory.StockPeriod", "event_available", "Closed periods"),
+        ("inventory.StockPeriod", "event_available", "Stock periods"),
         ("inventory.ReconciliationReport", "balance", "Proofs of the books"),
         ("inventory.PurchaseRequisition", "add_shopping_cart", "Requisitions"),
         ("inventory.PurchaseOrder", "shopping_cart", ""),

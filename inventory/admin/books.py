@@ -89,7 +89,7 @@ class ReconciliationReportAdmin(LedgerAdmin):
 
     def heading(self, obj: ReconciliationReport) -> str:
         """Say whether the books agreed."""
-        return "All stock books agreed" if obj.is_clean else f"{obj.difference_count} differences in the stock books"
+        return "All stock books agreed" if obj.is_clean else f"{obj} in the stock books"
 
     @admin.display(description="differences")
     def found(self, obj: ReconciliationReport) -> SafeString | str:

@@ -172,6 +172,10 @@ class MovementForm(VerbForm):
         help_text="Empty: now. Some days back is possible, not into closed periods.",
     )
 
+    def prepare(self) -> None:
+        """Ask it after what happened."""
+        self.fields["at"] = self.fields.pop("at")
+
 
 class RevalueForm(VerbForm):
     """What a unit is worth from now on."""

@@ -114,4 +114,6 @@ class ReconciliationReport(models.Model):
         indexes = [models.Index(fields=["is_clean", "settled_at"], name="reconciliation_open_idx")]
 
     def __str__(self) -> str:
-        return f"{self.difference_count} differences" if self.difference_count else "all agree"
+        if not self.difference_count:
+            return "all agree"
+        return "1 difference" if self.difference_count == 1 else f"{self.difference_count} differences"

@@ -129,7 +129,7 @@ def test_books_that_differ_are_shown_at_home_until_they_agree(console: Client) -
     assert "Stock books that differ" in waiting(console)
     report = ReconciliationReport.objects.get()
     page = shown(console.get(url(report, "change")))
-    assert "1 differences in the stock books" in page
+    assert "1 difference in the stock books" in page
     assert "expected 10.0000, found 20.0000" in page
     Inventory.objects.update(cost_per_unit=D(1))
     reconcile_ledger()

@@ -90,12 +90,13 @@ def test_a_period_that_is_not_over_is_not_closed():
 
 
 def test_books_that_differ_are_not_closed():
-    put_on_shelf(ComponentFactory(), 5)
+    bolt = ComponentFactory()
+    put_on_shelf(bolt, 5)
     Inventory.objects.update(on_hand_quantity=D(6))
     late = period(4, 2)
     with pytest.raises(BooksDiffer) as refusal:
         inventory.close_period(late, actor=system_actor())
-    assert "on hand of product" in refusal.value.details["differences"][0]
+    assert refusal.value.details["differences"][0] == (f"on hand of {bolt.sku} at MAIN: expected 5.0000, found 6.0000")
     late.refresh_from_db()
     assert late.status == "open"
 
