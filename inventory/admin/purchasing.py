@@ -30,6 +30,7 @@ from inventory.admin.purchase_forms import (
     RescheduleForm,
     ReturnForm,
 )
+from inventory.admin.units import UnitsInline
 from inventory.models import (
     GoodsReceipt,
     GoodsReceiptLine,
@@ -48,7 +49,7 @@ _ON_ITS_WAY = (Status.ORDERED, Status.PARTIALLY_RECEIVED)
 _CAME = (Status.PARTIALLY_RECEIVED, Status.RECEIVED, Status.CLOSED_SHORT)
 
 
-class PurchaseOrderLineInline(DocumentInline):
+class PurchaseOrderLineInline(UnitsInline, DocumentInline):
     """What is bought; edited while the order is a draft."""
 
     model = PurchaseOrderLine

@@ -14,6 +14,7 @@ from unfold.decorators import display
 from blb3d.core.admin import AdminVerb, DocumentAdmin, DocumentInline, ReadOnlyInline
 from blb3d.core.templatetags.blb3d_ui import plain_number
 from inventory import services as inventory
+from inventory.admin.units import UnitForm
 from inventory.models import Vendor, VendorItem, VendorPrice
 from inventory.selectors.units import to_stock
 
@@ -70,8 +71,15 @@ class PriceInline(DocumentInline):
     show_change_link = False
 
 
+class SoldUnitForm(UnitForm):
+    """The terms of a product, in one of its units."""
+
+    unit_field = "unit"
+
+
 @admin.register(VendorItem)
 class VendorItemAdmin(DocumentAdmin):
+    form = SoldUnitForm
     list_display = ("product", "vendor", "vendor_sku", "unit", "least", "lead_time_days", "is_preferred", "is_active")
     list_filter = ("is_preferred", "is_active", "vendor")
     search_fields = ("vendor_sku", "product__sku", "product__name", "vendor__code", "vendor__name")
