@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import smtplib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,8 +20,21 @@ from blb3d.core.outbox import OutboxEvent
 _PERMANENT = 500
 
 
-def send(name: str, to: str | Sequence[str], *, key: str, **context: Any) -> None:
+@dataclass(frozen=True)
+class Attachment:
+    """A file that goes with a mail."""
+
+    file_name: str
+    content: bytes
+    content_type: str
+
+
+def send(
+    name: str, to: str | Sequence[str], *, key: str, attachments: Sequence[Attachment] = (), **context: Any
+) -> bool:
     """Send the mail ``templates/mail/{name}`` as text and HTML; nothing goes to an address that cannot exist.
+
+    Returns whether there was anybody to send it to.
 
     ``key`` becomes the Message-ID, the same on every try: where a crash hides whether the server took it and it is sent
     again, the receiver can tell that it is one mail.
@@ -32,7 +46,7 @@ def send(name: str, to: str | Sequence[str], *, key: str, **context: Any) -> Non
     receivers = [to] if isinstance(to, str) else to
     receivers = [address for address in receivers if address and not address.endswith(".invalid")]
     if not receivers:
-        return
+        return False
     context |= {"shop_name": settings.COMPANY_NAME}  # type: ignore[misc]
     host = urlsplit(settings.BASE_URL).hostname or "localhost"  # type: ignore[misc]
     mail = EmailMultiAlternatives(
@@ -42,6 +56,8 @@ def send(name: str, to: str | Sequence[str], *, key: str, **context: Any) -> Non
         headers={"Message-ID": f"<{key}@{host}>", "Auto-Submitted": "auto-generated"},
     )
     mail.attach_alternative(render_to_string(f"mail/{name}.html", context), "text/html")
+    for file in attachments:
+        mail.attach(file.file_name, file.content, file.content_type)
     try:
         mail.send()
     except smtplib.SMTPException as error:
@@ -52,6 +68,7 @@ def send(name: str, to: str | Sequence[str], *, key: str, **context: Any) -> Non
         raise PartnerUnavailable(f"The mail server did not take the mail ({code} {words}).", details=details) from error
     except OSError as error:
         raise PartnerUnavailable(f"The mail server cannot be reached: {error}.", details={"mail": name}) from error
+    return True
 
 
 def event_key(event: OutboxEvent) -> str:
