@@ -83,11 +83,13 @@ schema-check: $(DEV) ## fail when docs/openapi.yaml is out of date
 docs: schema ## write the pages that come from code, docs/openapi.yaml too
 	$(MANAGE) settings_reference
 	$(MANAGE) error_reference
+	$(MANAGE) import_reference
 	$(MANAGE) lifecycle_reference
 
 pages-check: $(DEV) ## fail when a page that comes from code is out of date
 	$(MANAGE) settings_reference --check
 	$(MANAGE) error_reference --check
+	$(MANAGE) import_reference --check
 	$(MANAGE) lifecycle_reference --check
 
 migrations: $(DEV) ## make migrations for changed models
