@@ -60,6 +60,11 @@ class Good:
 
 VENDORS = (("FILAMENT", "Filament Supply Example", 5), ("PACKMART", "Packaging Example", 3))
 
+#: From so many spools on, a spool costs this part of the list price.
+SPOOL_BREAKS = ((D(0), D(1)), (D(10), D("0.93")), (D(40), D("0.88")))
+#: What is on order when the demo begins: SKU and spools.
+ON_ORDER = (("M-00014", D(4)), ("M-00045", D(3)), ("M-00071", D(2)))
+
 _PLA, _PETG, _ABS, _ASA, _TPU = D("16.99"), D("20.39"), D("18.69"), D("22.09"), D("30.58")
 FILAMENTS = (
     Filament("M-00010", "PLA", "Black", "161616", _PLA, D("1.24"), (D("0.6"), D(3)), is_default=True),

@@ -18,11 +18,33 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from blb3d.accounts.models import User
+from blb3d.core.money import round_money
 from blb3d.core.units import Unit
-from blb3d.demo.catalogue import COMPONENTS, DRYING, FILAMENTS, GOODS, ON_REELS, PRINTERS, VENDORS, Filament, Good
+from blb3d.demo.catalogue import (
+    COMPONENTS,
+    DRYING,
+    FILAMENTS,
+    GOODS,
+    ON_ORDER,
+    ON_REELS,
+    PRINTERS,
+    SPOOL_BREAKS,
+    VENDORS,
+    Filament,
+    Good,
+)
 from integrations.models import Channel, Marketplace, MarketplaceProductMapping, PrinterConnection
 from inventory import services as inventory
-from inventory.models import InventoryLocation, MaterialLot, Product, ProductPlate, Spool, Vendor
+from inventory.models import (
+    InventoryLocation,
+    MaterialLot,
+    Product,
+    ProductPlate,
+    PurchaseOrder,
+    Spool,
+    Vendor,
+    VendorItem,
+)
 from inventory.services.catalogue import ProductFields
 from production import services as production
 from production.models import Printer, PrinterSlot, Routing, WorkCenter
@@ -66,6 +88,8 @@ def load(*, ftps_port: int) -> None:
     for sku, name, category, unit, cost in COMPONENTS:
         add_component(sku, name, category, unit, cost, seeder)
     add_spools(seeder)
+    add_terms(seeder)
+    add_order(seeder)
     _printers(materials, ftps_port)
     models = sorted({row.model for row in PRINTERS})
     for good in GOODS:
@@ -206,6 +230,52 @@ def add_component(
         vendor=Vendor.objects.get(code="PACKMART"),
         actor=seeder,
     )
+
+
+def add_terms(seeder: User) -> None:
+    """Say in which units and at which prices vendors sell what the farm buys."""
+    known = set(VendorItem.objects.values_list("product__sku", flat=True))
+    for filament in FILAMENTS:
+        if filament.sku in known:
+            continue
+        product = Product.objects.get(sku=filament.sku)
+        inventory.set_product_units(
+            product, [inventory.UnitSpec("spool", Decimal(1))], purchase_unit="spool", actor=seeder
+        )
+        prices = [
+            inventory.PriceSpec(round_money(filament.price_per_kg * part), minimum) for minimum, part in SPOOL_BREAKS
+        ]
+        inventory.set_vendor_item(
+            Vendor.objects.get(code=filament.vendor),
+            product,
+            unit="spool",
+            vendor_sku=f"{filament.kind}-{filament.hex}",
+            minimum_quantity=Decimal(2),
+            is_preferred=True,
+            prices=prices,
+            actor=seeder,
+        )
+    for sku, _, _, unit, cost in COMPONENTS:
+        if sku not in known:
+            inventory.set_vendor_item(
+                Vendor.objects.get(code="PACKMART"),
+                Product.objects.get(sku=sku),
+                unit=unit,
+                minimum_quantity=Decimal(100),
+                order_multiple=Decimal(50),
+                is_preferred=True,
+                prices=[inventory.PriceSpec(cost)],
+                actor=seeder,
+            )
+
+
+def add_order(seeder: User) -> None:
+    """Have some filament on order, as a buyer would have ordered it."""
+    if PurchaseOrder.objects.exists():
+        return
+    products = {product.sku: product for product in Product.objects.filter(sku__in=[sku for sku, _ in ON_ORDER])}
+    for order in inventory.buy([inventory.Want(products[sku], spools) for sku, spools in ON_ORDER], actor=seeder):
+        inventory.order_purchase(order, actor=seeder)
 
 
 def _printers(materials: dict[str, Product], ftps_port: int) -> None:

@@ -20,8 +20,9 @@ from inventory.errors import (
     PurchaseNotEditable,
     TooMuchReceived,
 )
-from inventory.models import InventoryTransaction, MaterialLot, PurchaseOrder
+from inventory.models import InventoryTransaction, MaterialLot, ProductUnit, PurchaseOrder
 from inventory.selectors import available, verify_ledger
+from inventory.selectors.arrivals import supplies
 from inventory.services import PurchaseLineSpec, PurchaseReceipt
 from inventory.tests.factories import ComponentFactory, LocationFactory, MaterialFactory, VendorFactory, system_actor
 
@@ -254,3 +255,22 @@ def test_an_order_is_sent_again_only_on_its_way_and_to_somebody(order):
     assert OutboxEvent.objects.get(topic="inventory.purchase_send_asked").payload["id"] == order.pk
     with pytest.raises(InvalidTransition):
         inventory.send_purchase_again(dear(system_actor()), actor=system_actor())
+
+
+def test_what_is_still_owed_counts_on_each_lines_own_day_and_in_its_own_unit(order):
+    today = datetime.date(2026, 11, 20)
+    filament, bolts = order.lines.select_related("product")
+    ProductUnit.objects.create(product=bolts.product, unit="box", factor=D(50))
+    boxes = PurchaseLineSpec(bolts.product, D(2), "box", expected_on=today + datetime.timedelta(days=3))
+    second = inventory.create_purchase_order(
+        VendorFactory(), lines=[boxes], expected_on=today + datetime.timedelta(days=30), actor=system_actor()
+    )
+    inventory.order_purchase(second, actor=system_actor())
+    later = today + datetime.timedelta(days=9)
+    inventory.reschedule_purchase(order, expected_on=later, line_ids=[bolts.pk], reason="x", actor=system_actor())
+    came(order, PurchaseReceipt(bolts.pk, D(30)))
+    found = supplies([bolts.product_id, filament.product_id], today)
+    assert found[bolts.product_id].free == D(30)
+    assert found[bolts.product_id].coming == ((boxes.expected_on, D(100)), (later, D(70)))
+    inventory.cancel_purchase_rest(order, line_ids=[bolts.pk], reason="enough", actor=system_actor())
+    assert supplies([bolts.product_id], today)[bolts.product_id].coming == ((boxes.expected_on, D(100)),)
