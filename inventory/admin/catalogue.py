@@ -41,7 +41,14 @@ from inventory.models import (
     ProductPlate,
     ProductUnit,
 )
-from inventory.selectors import compare_with_estimate, doubts_about, plate_picture, unit_choices
+from inventory.selectors import (
+    compare_with_estimate,
+    doubts_about,
+    plate_picture,
+    purchase_unit,
+    unit_choices,
+    usage_unit,
+)
 
 
 class WrittenByVerbs(DocumentAdmin):
@@ -112,7 +119,7 @@ class ProductAdmin(DocumentAdmin):
     category_chip = chip_column("category")
     cost = number_column("unit_cost", "unit cost")
     price = money_column("list_price", "list price")
-    header_fields = ("category", "unit_of_measure", "unit_cost", "list_price", "is_active")
+    header_fields = ("category", "counted_in", "unit_cost", "list_price", "is_active")
     related_documents = ("boms", "plates", "routings", "lots")
     fieldsets = (
         (None, {"fields": (("sku", "name"), ("category", "type"), ("unit_of_measure", "is_active"), "notes")}),
@@ -187,6 +194,13 @@ class ProductAdmin(DocumentAdmin):
     def color(self, obj: Product) -> SafeString | str:
         """Show the colour and its name."""
         return swatch(obj.color_hex, obj.color_name) if obj.color_hex else obj.color_name
+
+    @display(description="counted in")
+    def counted_in(self, obj: Product) -> str:
+        """Say what it is stocked in, and bought and used in where that is another unit."""
+        words = [f"{said} in {unit}" for said, unit in (("bought", purchase_unit(obj)), ("used", usage_unit(obj)))
+                 if unit != obj.unit_of_measure]  # fmt: skip
+        return ", ".join([obj.get_unit_of_measure_display(), *words])
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Keep what stock and documents are known by."""

@@ -48,13 +48,14 @@ def test_units_are_written_one_a_line_and_offered_where_units_are_chosen(console
     pla.refresh_from_db()
     page = shown(console.get(url(pla, "change")))
     assert '<option value="spool">spool (1 kg)</option>' in page
-    assert "12.5 kg" in page
+    assert ("12.5 kg" in page, "kg, used in g" in page) == (True, True)
     change = {**PRODUCT, "sku": pla.sku, "purchase_unit": "spool", "_version": str(pla.version)}
     change |= {"units-TOTAL_FORMS": "2", "units-INITIAL_FORMS": "2"}
     change |= {f"units-{n}-id": str(row.pk) for n, row in enumerate(pla.units.order_by("unit"))}
     assert console.post(url(pla, "change"), change).status_code == 302
     pla.refresh_from_db()
     assert pla.purchase_unit == "spool"
+    assert "kg, bought in spool, used in g" in shown(console.get(url(pla, "change")))
     refused = console.post(url(pla, "change"), {**change, "purchase_unit": "pallet", "_version": str(pla.version)})
     assert refused.status_code == 200
     again = shown(console.post(url(pla, "verb", "set_units"), {"_version": pla.version}))

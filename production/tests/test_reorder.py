@@ -9,6 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from blb3d.core.tests.counting import statements_of
 from inventory import services as inventory
 from inventory.errors import NoVendor
 from inventory.models import Product, PurchaseOrder, VendorItem
@@ -176,6 +177,19 @@ def test_many_products_cost_as_many_queries_as_one():
             reorder_report()
         counts.append(len(captured))
     assert counts[0] == counts[1] <= 30
+
+
+def test_one_and_eight_orders_for_the_shelf_take_the_same_statements():
+    counts, actor = [], system_actor()
+    for_the_shelf()
+    production.replenish_stock(actor=actor)  # with open orders there is more to read
+    for many in (1, 8):
+        for _ in range(many):
+            for_the_shelf()
+        with CaptureQueriesContext(connection) as captured:
+            assert len(production.replenish_stock(actor=actor)) == many
+        counts.append(len(statements_of(captured)))
+    assert counts[0] == counts[1] <= 60
 
 
 @pytest.mark.django_db(transaction=True)
