@@ -121,6 +121,7 @@ def test_applying_does_exactly_what_was_previewed_with_history_and_once() -> Non
             verb(batch, actor=system_actor())
     again = look("products", PRODUCTS)
     assert counts(again) == (0, 0, 3, 0)
+    assert found(again)["notes"][0].startswith("This very file was taken already, on 20")
 
 
 def test_every_error_is_told_in_one_pass_and_nothing_can_be_applied() -> None:
@@ -403,7 +404,7 @@ def test_stock_that_was_used_up_is_filled_again_by_an_import() -> None:
 
 def test_vendors_are_made_and_changed() -> None:
     VendorFactory(code="V-1", name="Old", lead_time_days=7)
-    text = "supplier code,company,e-mail,lead time\nV-1,New,,10\nV-2,Second,orders@example.com,\n"
+    text = "supplier code,company,e-mail,lead time\nv-1,New,,10\nV-2,Second,orders@example.com,\n"
     batch = take("vendors", text)
     assert counts(batch) == (1, 1, 0, 0)
     assert list(Vendor.objects.values_list("code", "name", "email", "lead_time_days")) == [

@@ -22,7 +22,7 @@ MAX_COLUMNS = 100
 MAX_CELL = 10_000
 #: Of a file, and of what an XLSX holds once it is unpacked.
 MAX_BYTES = 20 * 1024 * 1024
-MAX_UNPACKED = 200 * 1024 * 1024
+MAX_UNPACKED = 120 * 1024 * 1024
 MAX_MEMBERS = 500
 #: Empty rows in front of the headings.
 _LEADING = 20
@@ -188,14 +188,16 @@ def _xlsx_cell(cell: Any) -> Cell:
 
 
 def to_text(table: Table) -> str:
-    """Return headings and rows as text that :func:`from_text` reads back as they were."""
-    return json.dumps([table.headings, [[number, *map(_packed, cells)] for number, cells in table.rows]])
+    """Return headings, rows and notes as text that :func:`from_text` reads back as they were."""
+    rows = [[number, *map(_packed, cells)] for number, cells in table.rows]
+    return json.dumps([table.headings, rows, table.notes])
 
 
 def from_text(text: str, *, file_name: str = "", sha256: str = "") -> Table:
     """Return the table that was kept as text."""
-    headings, rows = json.loads(text)
-    return Table(file_name, sha256, headings, [(row[0], [_unpacked(cell) for cell in row[1:]]) for row in rows])
+    headings, rows, notes = json.loads(text)
+    kept = [(row[0], [_unpacked(cell) for cell in row[1:]]) for row in rows]
+    return Table(file_name, sha256, headings, kept, notes)
 
 
 def _packed(cell: Cell) -> Any:

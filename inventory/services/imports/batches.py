@@ -131,7 +131,7 @@ def preview_import(table: Table, *, kind: str, actor: User) -> ImportBatch:
     if not table.rows:
         raise InvalidValue("The table has headings and no rows.", details={"field": "file"})
     plan = told.plan(table)
-    plan.notes[:0] = table.notes
+    plan.notes[:0] = [*_taken_before(table, kind), *table.notes]
     batch = ImportBatch(kind=kind, file_name=table.file_name, sha256=table.sha256, row_count=len(table.rows))
     _describe(batch, plan)
     batch.save()
@@ -150,7 +150,9 @@ def check_import(batch: ImportBatch, *, actor: User) -> ImportBatch:
     _allow(told, actor)
     if batch.status != ImportBatch.Status.PREVIEWED:
         raise InvalidTransition(f"The import is {batch.get_status_display()}.", details={"status": batch.status})
-    plan = told.plan(_table(batch))
+    table = _table(batch)
+    plan = told.plan(table)
+    plan.notes[:0] = [*_taken_before(table, batch.kind), *table.notes]
     _describe(batch, plan)
     batch.save()
     ImportContent.objects.filter(batch=batch).update(findings=_findings(plan))
@@ -212,6 +214,14 @@ def may_import(kind: str, user: Any) -> bool:
 def _allow(kind: Kind, actor: User) -> None:
     for permission in kind.permissions:
         allow(actor, permission)
+
+
+def _taken_before(table: Table, kind: str) -> list[str]:
+    """Say when the very same file was taken already."""
+    before = ImportBatch.objects.filter(sha256=table.sha256, kind=kind, status=ImportBatch.Status.APPLIED).first()
+    if before is None or before.applied_at is None:
+        return []
+    return [f"This very file was taken already, on {timezone.localtime(before.applied_at):%Y-%m-%d %H:%M}."]
 
 
 def _table(batch: ImportBatch) -> Table:

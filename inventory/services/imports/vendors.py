@@ -47,8 +47,10 @@ def plan_vendors(table: Table, *, lock: bool = False) -> Plan:
     sheet = Sheet(table, VENDOR_COLUMNS, plan)
     present: dict[str, Vendor] = {}
     rows = Vendor.all_objects.select_for_update() if lock else Vendor.all_objects.all()
-    for part in batches(sorted({row.values["code"] for row in sheet.rows if "code" in row.values})):
-        present |= {vendor.code: vendor for vendor in rows.filter(code__in=part).order_by("pk")}
+    named = {row.values["code"].upper() for row in sheet.rows if "code" in row.values}
+    keys = [pk for pk, code in Vendor.all_objects.order_by("pk").values_list("pk", "code") if code.upper() in named]
+    for part in batches(keys):
+        present |= {vendor.code.upper(): vendor for vendor in rows.filter(pk__in=part).order_by("pk")}
     first: dict[str, int] = {}
     new: list[Vendor] = []
     changed: list[Vendor] = []
@@ -62,7 +64,7 @@ def plan_vendors(table: Table, *, lock: bool = False) -> Plan:
             sheet.wrong(row, "code", f"{code} stands in row {first[code.upper()]} already")
             continue
         first[code.upper()] = row.number
-        vendor = present.get(code)
+        vendor = present.get(code.upper())
         if vendor is not None and vendor.deleted_at is not None:
             sheet.wrong(row, "code", f"{code} was a vendor that is deleted now")
         elif vendor is None:
@@ -73,14 +75,15 @@ def plan_vendors(table: Table, *, lock: bool = False) -> Plan:
             values = [
                 (name, as_text(getattr(vendor, name)), as_text(value))
                 for name, value in row.values.items()
-                if getattr(vendor, name) != value
+                if name != "code" and getattr(vendor, name) != value
             ]
             for name, value in row.values.items():
-                setattr(vendor, name, value)
+                if name != "code":
+                    setattr(vendor, name, value)
             if values:
                 changed.append(vendor)
                 fields |= {name for name, _, _ in values}
-                plan.add(Change(row.number, code, is_new=False, values=tuple(values)))
+                plan.add(Change(row.number, vendor.code, is_new=False, values=tuple(values)))
             else:
                 plan.unchanged += 1
     plan.work.append(partial(_write, new, changed, fields))
