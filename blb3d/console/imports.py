@@ -76,7 +76,7 @@ def upload(request: HttpRequest, kind: str) -> HttpResponse:
     _kind(request, kind)
     form = UploadForm(request.POST, request.FILES)
     if not form.is_valid():
-        messages.error(request, " ".join(form.errors["file"]))
+        messages.error(request, " ".join(map(str, form.errors["file"])))
         return redirect("console-imports")
     file = form.cleaned_data["file"]
     try:

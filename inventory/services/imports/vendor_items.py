@@ -94,8 +94,8 @@ def plan_vendor_items(table: Table, *, lock: bool = False) -> Plan:
     known: dict[int, dict[Decimal, Decimal]] = {}
     for part in batches([item.pk for key, item in present.items() if key in items]):
         for pk, prices in prices_of(part, today).items():
-            for price in reversed(prices):
-                known.setdefault(pk, {})[price.minimum] = price.unit_price
+            for held in reversed(prices):
+                known.setdefault(pk, {})[held.minimum] = held.unit_price
     new: list[VendorItem] = []
     changed: list[VendorItem] = []
     displaced: list[VendorItem] = []
