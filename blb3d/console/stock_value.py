@@ -20,7 +20,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 from unfold import widgets
 
-from blb3d.console.navigation import STOCK_VALUE
+from blb3d.console.navigation import STOCK_REPORTS, STOCK_VALUE
 from inventory.models.periods import midnight
 from inventory.selectors import Worth, valuation
 
@@ -86,6 +86,8 @@ def stock_value(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     form = ValueForm(request.GET)
     context: dict[str, Any] = {**admin.site.each_context(request), "title": STOCK_VALUE.title, "form": form}
+    if request.user.has_perms(STOCK_REPORTS.permissions):  # type: ignore[union-attr]
+        context["reports_page"] = STOCK_REPORTS.url_name
     if form.is_valid():
         by, on = form.cleaned_data["by"] or "product", form.cleaned_data["on"]
         is_past = on is not None and on < timezone.localdate()

@@ -103,6 +103,8 @@ class Spool(Document):
     lot = models.ForeignKey(MaterialLot, models.PROTECT, related_name="spools")
     tare_grams = models.DecimalField(max_digits=10, decimal_places=4, default=Decimal(0))
     remaining_grams = models.DecimalField(max_digits=10, decimal_places=4)
+    #: What jobs took when the books said it was empty; a corrected report gives this back first.
+    overdrawn_grams = models.DecimalField(max_digits=10, decimal_places=4, default=Decimal(0), editable=False)
     tag_uid = models.CharField(max_length=32, blank=True, default="", help_text="RFID of the reel")
     tray_uuid = models.CharField(max_length=32, blank=True, default="", help_text="The reel's id by any tag")
     location = models.ForeignKey(
@@ -195,7 +197,7 @@ class InventoryTransaction(models.Model):
     product = models.ForeignKey("inventory.Product", models.PROTECT, related_name="+")
     location = models.ForeignKey(InventoryLocation, models.PROTECT, related_name="+")
     lot = models.ForeignKey(MaterialLot, models.PROTECT, null=True, blank=True, related_name="transactions")
-    quantity = models.DecimalField(**STOCK, help_text="In the stock unit; signed for adjustments and transfers")
+    quantity = models.DecimalField(**STOCK, help_text="In the stock unit; signed for adjustments, transfers, reversals")
     on_hand_change = models.DecimalField(**STOCK)
     allocated_change = models.DecimalField(**STOCK)
     unit_cost = models.DecimalField(max_digits=12, decimal_places=4, default=Decimal(0))

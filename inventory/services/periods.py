@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 from decimal import Decimal
 
+from django.conf import settings
 from django.utils import timezone
 
 from blb3d.accounts.models import User
@@ -22,7 +23,8 @@ from inventory.selectors.reconciliation import prove_ledger
 from inventory.selectors.valuation import stock_on
 
 BOOK = "stock"
-#: How long after its end a period may be closed: longer than any transaction that began in it may last.
+#: A period may be closed so long after its end, and twice as long as a task may run: by then every transaction that
+#: began in it has ended.
 GRACE = datetime.timedelta(minutes=15)
 #: How many differences a refusal names.
 _NAMED = 20
@@ -36,6 +38,12 @@ def lock_book() -> StockBook:
         StockBook.objects.get_or_create(code=BOOK)
         book = rows.get()
     return book
+
+
+def closable_from(period: StockPeriod) -> datetime.datetime:
+    """Return from when a period may be closed."""
+    task = datetime.timedelta(seconds=settings.CELERY_TASK_TIME_LIMIT)
+    return period.ends_at + max(GRACE, 2 * task)
 
 
 @verb
@@ -72,7 +80,7 @@ def close_period(period: StockPeriod, *, actor: User, reason: str = "") -> Stock
     """
     with STOCK_PERIOD.step(period, "close", actor=actor, reason=reason) as move:
         book = lock_book()
-        possible = period.ends_at + GRACE
+        possible = closable_from(period)
         if timezone.now() < possible:
             raise PeriodNotOver(details={"possible_from": possible.isoformat()})
         earlier = StockPeriod.objects.filter(first_day__lt=period.first_day, status=StockPeriod.Status.OPEN).last()
