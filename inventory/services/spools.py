@@ -81,6 +81,7 @@ def weigh_spool(
         words = f"{words}. {reason.strip()}"
     booked = _correct_lot(lot, balances, convert(grams - before, Unit.GRAM, unit), row, reason=words, actor=actor)
     row.tare_grams, row.remaining_grams, row.weighed_at = tare, grams, timezone.now()
+    row.overdrawn_grams = Decimal(0)
     row.save()
     spool.refresh_from_db()
     emit(
@@ -355,6 +356,7 @@ def merge_spools(source: Spool, *, into: Spool, actor: User, reason: str = "") -
         giver = move_spool(giver, location=taker.location, actor=actor)
     grams = giver.remaining_grams
     taker.remaining_grams += grams
+    taker.overdrawn_grams = Decimal(0)
     taker.opened_at = min((at for at in (giver.opened_at, taker.opened_at) if at is not None), default=None)
     taker.dried_at = min(giver.dried_at, taker.dried_at) if giver.dried_at and taker.dried_at else None
     taker.save()

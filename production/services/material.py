@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
-from django.db.models import F, Q
+from django.db.models import F, Q, Sum
 from django.db.models.functions import Greatest, Round
 
 from blb3d.accounts.models import User
 from blb3d.core.errors import InvalidValue
 from blb3d.core.units import Unit, convert, round_quantity
-from inventory.models import BOMLine, Reference, Spool
-from inventory.services import Consumed, Use, consume, give_back
+from inventory.models import BOMLine, InventoryTransaction, Reference, Spool
+from inventory.services import Consumed, CostAdded, Use, add_cost, consume, give_back
 from inventory.services.ledger import lock_balances
 from production.models import (
     PrintJob,
@@ -28,6 +29,8 @@ from production.services.links import Node as LinkNode
 from production.services.links import link
 
 Node = TraceLink.Node
+
+log = logging.getLogger(__name__)
 
 #: No job takes more of a filament than a thousand spools.
 MAX_GRAMS = Decimal(1_000_000)
@@ -78,7 +81,8 @@ def book_use(job: PrintJob, grams: Mapping[int, Decimal], *, actor: User) -> Non
 
     The lots of the reels it came from are taken first, each for its share of the progress, then what the order has
     reserved, then free stock first in first out. A higher figure than before takes the difference, a lower one gives it
-    back to the lots it came from, newest first.
+    back to the lots it came from, newest first. Units of an order that is over, already counted, are worth as much more
+    or less as far as they are in stock.
 
     Raises:
         InvalidValue: a position is not one of the job's filaments, or a figure is negative or absurdly large.
@@ -92,7 +96,14 @@ def book_use(job: PrintJob, grams: Mapping[int, Decimal], *, actor: User) -> Non
     changed = [row for row in filaments if row.position in grams and row.used_grams != grams[row.position]]
     if not changed:
         return
-    parts = list(job.parts.order_by("production_order_id"))
+    parts = list(job.parts.select_related("production_order").order_by("production_order_id"))
+    # Units that are counted and of orders that are over have their cost already: they bear what is put right later.
+    over = [part.production_order for part in parts if part.production_order.status not in ProductionOrder.OPEN]
+    if job.cleared_at is None:
+        over = []
+    if over:
+        lock_stock(over)
+    costs: dict[int, Decimal] = defaultdict(Decimal)
     booked: dict[tuple[int, int], list[ProductionOrderMaterial]] = defaultdict(list)
     for row in ProductionOrderMaterial.objects.filter(print_job=job, filament_position__isnull=False).order_by("id"):
         booked[(row.filament_position or 0, row.production_order_id)].append(row)
@@ -109,16 +120,23 @@ def book_use(job: PrintJob, grams: Mapping[int, Decimal], *, actor: User) -> Non
                     uses.append(_use(job, filament, part, quantity, lot_id))
                     targets.append(key)
             elif difference < 0:
-                _take_back(booked[key], -difference, actor=actor)
+                costs[part.production_order_id] -= _take_back(booked[key], -difference, actor=actor)
     taken = consume(uses, actor=actor) if uses else []
+    for part_taken in taken:
+        costs[targets[part_taken.use_index][1]] += part_taken.quantity * part_taken.unit_cost
+    for order in over:
+        _put_on_units(order, round_quantity(costs[order.pk]), actor=actor)
     link(record_uses([(*targets[row.use_index], row) for row in taken], job=job, booked=booked, actor=actor))
     for filament in changed:
         before, filament.used_grams = filament.used_grams or Decimal(0), round_quantity(grams[filament.position])
         shares = reels[filament.position]
         for (spool, _), taken_off in zip(shares, _split(filament.used_grams - before, _weights(shares)), strict=True):
             if spool is not None and taken_off:
-                left = Round(F("remaining_grams") - taken_off, 4)
-                Spool.objects.filter(pk=spool.pk).update(remaining_grams=Greatest(left, Decimal(0)))
+                left = Round(F("remaining_grams") - F("overdrawn_grams") - taken_off, 4)
+                lacking = Round(F("overdrawn_grams") - F("remaining_grams") + taken_off, 4)
+                Spool.objects.filter(pk=spool.pk).update(
+                    remaining_grams=Greatest(left, Decimal(0)), overdrawn_grams=Greatest(lacking, Decimal(0))
+                )
     PrintJobFilament.objects.bulk_update(changed, ["used_grams"])
     job.material_grams_used = sum((row.used_grams or Decimal(0) for row in filaments), Decimal(0))
 
@@ -172,7 +190,30 @@ def _use(job: PrintJob, filament: PrintJobFilament, part: PrintJobPart, quantity
     )
 
 
-def _take_back(rows: list[ProductionOrderMaterial], quantity: Decimal, *, actor: User) -> None:
+def _put_on_units(order: ProductionOrder, amount: Decimal, *, actor: User) -> None:
+    """Put a difference of cost on an order's units as far as they are still in stock; the rest is to be expensed."""
+    made = InventoryTransaction.objects.filter(
+        transaction_type=InventoryTransaction.Kind.PRODUCTION_OUTPUT,
+        reference_type=Reference.PRODUCTION_ORDER,
+        reference_id=order.pk,
+    ).aggregate(total=Sum("quantity"))["total"]
+    if not amount or not made:
+        return
+    try:
+        add_cost(
+            [CostAdded(order.product_id, None, round_quantity(made), amount)],
+            reference_type=Reference.PRODUCTION_ORDER,
+            reference_id=order.pk,
+            reason=f"The filament of {order.code} was corrected",
+            actor=actor,
+        )
+    except InvalidValue:
+        # The units lie among others that are worth less: what left took more of the value with it than is given back.
+        log.warning("%s: %s could not be put on what is left of its units", order.code, amount)
+
+
+def _take_back(rows: list[ProductionOrderMaterial], quantity: Decimal, *, actor: User) -> Decimal:
+    """Give what was taken too much back to its lots, the latest first; return what it cost."""
     returned = []
     for row in reversed(rows):
         part = min(quantity, row.quantity_used)
@@ -191,6 +232,7 @@ def _take_back(rows: list[ProductionOrderMaterial], quantity: Decimal, *, actor:
         reason="The use was corrected",
     )
     ProductionOrderMaterial.objects.bulk_update(rows, ["quantity_used"])
+    return sum((row.quantity * row.unit_cost for row in returned), Decimal(0))
 
 
 def record_uses(

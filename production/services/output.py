@@ -152,6 +152,14 @@ def _rows_of(order: ProductionOrder) -> Iterable[tuple[str, int, Decimal, Decima
         reference_type=Reference.PRODUCTION_ORDER,
         reference_id=order.pk,
     ).annotate(kind=Value("received"), amount=F("quantity"), rate=F("unit_cost"), word=Value(""), number=Value(0))
+    # What was put right on units later they bear already.
+    revalued = InventoryTransaction.objects.filter(
+        transaction_type=InventoryTransaction.Kind.REVALUATION,
+        reference_type=Reference.PRODUCTION_ORDER,
+        reference_id=order.pk,
+    ).annotate(
+        kind=Value("received"), amount=F("value_change"), rate=Cast(Value(1), exact), word=Value(""), number=Value(0)
+    )
     demands = Demand.objects.filter(production_order=order).annotate(
         kind=Value("demand"),
         amount=Cast("quantity", exact),
@@ -177,7 +185,7 @@ def _rows_of(order: ProductionOrder) -> Iterable[tuple[str, int, Decimal, Decima
         )
     )
     columns = ("kind", "pk", "amount", "rate", "word", "number")
-    first, *others = (query.order_by().values_list(*columns) for query in (used, received, demands, lines))
+    first, *others = (query.order_by().values_list(*columns) for query in (used, received, revalued, demands, lines))
     return first.union(*others, all=True)
 
 

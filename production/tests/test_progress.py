@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from blb3d.core.errors import InvalidTransition, InvalidValue, ReasonRequired
 from blb3d.core.outbox import OutboxEvent
+from inventory import services as inventory
 from inventory.models import Inventory, InventoryTransaction, MaterialLot, PlateFilament, Reservation, Spool
 from inventory.selectors import verify_ledger
 from inventory.tests.factories import LocationFactory, MaterialFactory, receive, system_actor
@@ -322,3 +323,77 @@ def test_a_reel_that_a_printer_went_on_with_is_not_weighed_while_it_prints() -> 
         with pytest.raises(SpoolInUse):
             production.weigh_in(reel, gross_grams=Decimal(450), actor=system_actor())
     assert production.weigh_in(reels[2], gross_grams=Decimal(450), actor=system_actor()).grams == 450
+
+
+def test_a_reel_that_gave_more_than_the_books_knew_remembers_it_when_the_report_is_corrected() -> None:
+    pla = black_pla()
+    LocationFactory()
+    spool = Spool.objects.create(label="S-1", lot=receive(pla, "1"), remaining_grams=Decimal(50))
+    _, [job] = queued(printable(grams="60"))
+    printer = PrinterFactory(loaded=[pla])
+    printer.slots.update(spool=spool)
+    finished(job, printer)
+    left = []
+    for grams in (None, 40, 80, 45):
+        if grams is not None:
+            production.record_finished(job, actor=system_actor(), grams={0: Decimal(grams)})
+        spool.refresh_from_db()
+        left.append((spool.remaining_grams, spool.overdrawn_grams))
+    assert left == [(0, 10), (10, 0), (0, 30), (5, 0)]
+    production.record_finished(job, actor=system_actor(), grams={0: Decimal(90)})
+    inventory.weigh_spool(spool, gross_grams=Decimal(30), actor=system_actor())
+    assert (spool.remaining_grams, spool.overdrawn_grams) == (30, 0)
+    assert verify_ledger().is_clean
+
+
+def _cups_of_a_finished_order(grams: str = "100") -> tuple[PrintJob, Inventory]:
+    """Return the counted job of an order of four cups, which are in stock at 0.3 each."""
+    stock(black_pla())
+    order, [job] = queued(printable(parts=4, grams=grams), 4)
+    finished(job)
+    production.clear_plate(job, [production.PlateCount(order.pk, 4)], actor=system_actor())
+    order.refresh_from_db()
+    assert order.status == "completed"
+    balance = Inventory.objects.get(product=order.product_id)
+    assert (balance.on_hand_quantity, balance.cost_per_unit) == (4, Decimal("0.3"))
+    return job, balance
+
+
+def test_grams_that_are_put_right_after_the_order_is_over_change_what_its_units_are_worth() -> None:
+    job, balance = _cups_of_a_finished_order()
+    costs = []
+    for grams in (140, 60, 60):
+        production.record_finished(job, actor=system_actor(), grams={0: Decimal(grams)})
+        balance.refresh_from_db()
+        costs.append(balance.cost_per_unit)
+    # 12 a kilogram: 40 g more are 0.48 for four, 80 g less 0.96.
+    assert costs == [Decimal("0.42"), Decimal("0.18"), Decimal("0.18")]
+    rows = InventoryTransaction.objects.filter(transaction_type="revaluation").order_by("id")
+    assert [(row.value_change, row.reference_id) for row in rows] == [
+        (Decimal("0.48"), job.production_order_id),
+        (Decimal("-0.96"), job.production_order_id),
+    ]
+    assert verify_ledger().is_clean
+
+
+def test_units_that_are_gone_bear_nothing_any_more() -> None:
+    job, balance = _cups_of_a_finished_order()
+    inventory.issue([inventory.Use(balance.product_id, Decimal(3), "manual", None)], actor=system_actor())
+    production.record_finished(job, actor=system_actor(), grams={0: Decimal(140)})
+    balance.refresh_from_db()
+    assert (balance.on_hand_quantity, balance.cost_per_unit) == (1, Decimal("0.42"))
+    inventory.issue([inventory.Use(balance.product_id, Decimal(1), "manual", None)], actor=system_actor())
+    production.record_finished(job, actor=system_actor(), grams={0: Decimal(100)})
+    balance.refresh_from_db()
+    assert balance.on_hand_quantity == 0
+    assert verify_ledger().is_clean
+
+
+def test_grams_of_a_plate_that_nobody_has_counted_go_to_the_units_on_it() -> None:
+    stock(black_pla())
+    order, [job] = queued(printable(parts=4, grams="100"), 4)
+    finished(job)
+    production.record_finished(job, actor=system_actor(), grams={0: Decimal(140)})
+    production.clear_plate(job, [production.PlateCount(order.pk, 4)], actor=system_actor())
+    assert Inventory.objects.get(product=order.product_id).cost_per_unit == Decimal("0.42")
+    assert not InventoryTransaction.objects.filter(transaction_type="revaluation").exists()
