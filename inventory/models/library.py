@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
 from blb3d.core.documents import Document, step_permissions
+
+#: What a released file is.
+_FIXED = ("product_id", "kind", "printer_model", "revision", "name", "file", "sha256", "size_bytes")
 
 
 def library_path(instance: Any, filename: str) -> str:
@@ -59,6 +62,23 @@ class ProductFile(Document):
     def __str__(self) -> str:
         model = f" for {self.printer_model}" if self.printer_model else ""
         return f"{self.get_kind_display()}{model}, revision {self.revision}"
+
+    @classmethod
+    def from_db(cls, *args: Any, **kwargs: Any) -> Self:
+        """Remember what a released file holds."""
+        row = super().from_db(*args, **kwargs)
+        row._held = row._content() if row.__dict__.get("released_at") else {}
+        return row
+
+    def _content(self) -> dict[str, str]:
+        return {name: str(self.__dict__[name]) for name in _FIXED if name in self.__dict__}
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save the row; another content in a released one is refused."""
+        now = self._content()
+        if any(now.get(name) != value for name, value in getattr(self, "_held", {}).items()):
+            raise TypeError("A released file never changes: add a revision.")
+        super().save(*args, **kwargs)
 
     @property
     def state(self) -> str:

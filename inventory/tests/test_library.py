@@ -93,6 +93,19 @@ def test_a_withdrawn_file_leaves_none_current_and_the_released_content_never_cha
 
 
 @pytest.mark.parametrize(
+    ("field", "value"), [("file", "library/other.stl"), ("sha256", "0" * 64), ("revision", 7), ("name", "x.stl")]
+)
+def test_nobody_puts_another_content_into_a_released_file(field, value):
+    row = inventory.release_product_file(add(ProductFactory()), actor=system_actor())
+    row = ProductFile.objects.get(pk=row.pk)
+    setattr(row, field, value)
+    with pytest.raises(TypeError):
+        row.save()
+    ProductFile.objects.get(pk=row.pk).save()
+    assert str(getattr(ProductFile.objects.get(pk=row.pk), field)) != str(value)
+
+
+@pytest.mark.parametrize(
     ("content", "given"),
     [
         (b"", {}),

@@ -116,6 +116,20 @@ def test_what_is_made_comes_in_whole_units():
     assert planned_by_mrp(product) == D(3)
 
 
+def test_planning_buys_as_much_in_all_whenever_it_is_needed():
+    pla = MaterialFactory(reorder_point=D(2))
+    receive(pla, "1.5")
+    cup = ProductFactory()
+    make_bom(cup, (pla, "0.2505"))
+    for quantity, days in ((3, 2), (11, 20), (7, 90)):
+        due = timezone.localdate() + datetime.timedelta(days=days)
+        production.make_stock_order(cup, quantity=quantity, due_date=due, actor=system_actor())
+    line = line_of(pla)
+    # 21 cups take 5.2605 kg, each order's share rounded by itself.
+    assert (line.owed, line.suggested) == (D("5.2605"), D("5.7605"))
+    assert planned_by_mrp(pla) == line.suggested
+
+
 def test_buying_what_is_missing_brings_it_to_its_floor_and_a_second_time_buys_nothing():
     actor, pla, bolt = system_actor(), MaterialFactory(reorder_point=D(5)), ComponentFactory(reorder_point=D(100))
     receive(pla, 1, vendor=VendorFactory(code="A"))
