@@ -31,7 +31,7 @@ from production.models import MRPRun, PlanLate, PlanMessage, PlannedOrder, PlanS
 from production.selectors.mrp_plan import (
     Branch,
     Difference,
-    Reason,
+    Reasons,
     amount,
     chain,
     compare,
@@ -56,8 +56,9 @@ from production.services import mrp
 SHOWN = 100
 MESSAGES_SHOWN = 50
 DEMANDS_SHOWN = 8
-#: Whom an order is for, in the list.
+#: Whom an order is for, in the list and in the file.
 REASONS_SHOWN = 3
+REASONS_IN_FILE = 20
 MAY_RUN = "production.run_mrp"
 MAY_FIRM = "production.add_firmorder"
 
@@ -99,7 +100,7 @@ class Line:
     """A planned order as the page shows it."""
 
     order: PlannedOrder
-    reasons: list[Reason]
+    reasons: Reasons
     url: str
 
     @property
@@ -148,10 +149,10 @@ def _filtered(run: MRPRun, form: FilterForm) -> QuerySet[PlannedOrder]:
     return rows.order_by("start_on", "id")
 
 
-def _lines(run: MRPRun, rows: Sequence[PlannedOrder]) -> list[Line]:
+def _lines(run: MRPRun, rows: Sequence[PlannedOrder], *, most: int = REASONS_SHOWN) -> list[Line]:
     return [
         Line(row, reasons, reverse("console-mrp-product", args=[row.product_id]))
-        for row, reasons in zip(rows, why(run, rows), strict=True)
+        for row, reasons in zip(rows, why(run, rows, most=most), strict=True)
     ]
 
 
@@ -265,9 +266,9 @@ HEAD = ("what", "product", "name", "quantity", "unit", "start", "there by", "rea
 def _export(run: MRPRun, rows: Sequence[PlannedOrder], kind: str) -> HttpResponse:
     """Return the planned orders as a file, with the reasons in words."""
     table: list[Sequence[Any]] = [HEAD]
-    for line in _lines(run, rows):
+    for line in _lines(run, rows, most=REASONS_IN_FILE):
         order, product = line.order, line.order.product
-        whom = in_words(line.reasons, product.unit_of_measure, most=20)
+        whom = in_words(line.reasons, product.unit_of_measure, most=REASONS_IN_FILE)
         table.append(
             (
                 order.get_kind_display(),
@@ -299,9 +300,14 @@ def run_now(request: HttpRequest) -> HttpResponse:
     except BLB3DError as error:
         messages.error(request, worded(error))
     else:
-        planned = run.planned_to_make + run.planned_to_buy
-        messages.success(request, f"{run.number}: {planned} orders are planned, {run.late} demands go late.")
+        planned = _counted(run.planned_to_make + run.planned_to_buy, "order is planned", "orders are planned")
+        late = _counted(run.late, "demand goes late", "demands go late")
+        messages.success(request, f"{run.number}: {planned}, {late}.")
     return redirect(PLANNING.url_name)
+
+
+def _counted(count: int, one: str, more: str) -> str:
+    return f"{count} {one if count == 1 else more}"
 
 
 def _ids(request: HttpRequest) -> list[int]:

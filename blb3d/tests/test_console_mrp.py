@@ -84,6 +84,14 @@ def test_before_the_first_run_the_page_says_what_planning_does(boss: Client) -> 
     assert "Nothing has to be bought or made" in answer.content.decode()
 
 
+def test_what_a_run_found_is_counted_in_words(boss: Client) -> None:
+    order = placed((ComponentFactory(lead_time_days=5), 1))
+    order.promised_date = day(2)
+    order.save()
+    answer = boss.post(f"{PAGE}run/", follow=True)
+    assert "1 order is planned, 1 demand goes late." in answer.content.decode()
+
+
 def test_the_plan_is_shown_in_words_by_vendor_with_whom_it_is_for(boss: Client, farm: Product) -> None:
     assert boss.post(f"{PAGE}run/").status_code == 302
     page = boss.get(PAGE)

@@ -52,6 +52,8 @@ NEEDS = [(kind, kind) for kind in (SALES, PRODUCTION, PLANNED, FIRM, FORECAST, F
 SUPPLIES = [(kind, kind) for kind in (PURCHASE, PRODUCTION, FIRM)]
 DEMANDS = [(kind, kind) for kind in (SALES, FORECAST)]
 MOST = 500
+#: Whom one planned order is for, at most.
+REASONS = 100
 
 
 class MRPRunSerializer(serializers.ModelSerializer[MRPRun]):
@@ -93,7 +95,7 @@ class PegSerializer(serializers.Serializer[Any]):
 
 
 class NeededForSerializer(serializers.Serializer[Any]):
-    """Whom something is for in the end."""
+    """Whom something is for in the end, first owed first; at most a hundred."""
 
     kind = serializers.ChoiceField(choices=NEEDS)
     id = serializers.IntegerField()
@@ -349,7 +351,7 @@ class MRPRunViewSet(PermittedMixin, mixins.ListModelMixin, mixins.RetrieveModelM
         if not asked.is_valid():
             raise InvalidValue("A filter is not valid.", details={"fields": asked.errors.get_json_data()})
         rows = self._page(asked.qs.select_related("product").order_by("-id"))
-        reasons = dict(zip((row.pk for row in rows), why(run, rows), strict=True))
+        reasons = dict(zip((row.pk for row in rows), why(run, rows, most=REASONS), strict=True))
         shown = PlannedOrderSerializer(rows, many=True, context={"reasons": reasons})
         return self.get_paginated_response(shown.data)
 

@@ -12,8 +12,10 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from heapq import nsmallest
 from typing import NamedTuple
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from blb3d.core.units import round_quantity
@@ -34,6 +36,8 @@ from production.mrp.ground import FIRM, FLOOR, FORECAST, PLANNED, PRODUCTION, PU
 from production.ports import open_demand
 
 ZERO = Decimal(0)
+#: Of ``SCALE``, which is a power of ten.
+_PLACES = -(len(str(SCALE)) - 1)
 #: Ids in one statement: less than every database's limit of parameters.
 _CHUNK = 900
 #: These bring something and need something themselves.
@@ -61,7 +65,6 @@ class Node:
     day: datetime.date
     #: When it will be there, where the run says so: of planned orders.
     ready: datetime.date | None = None
-    start: datetime.date | None = None
     pegs: tuple[PegTo, ...] = ()
 
 
@@ -72,6 +75,12 @@ class Reason(NamedTuple):
     label: str
     quantity: Decimal
     due: datetime.date
+
+
+class Reasons(list[Reason]):
+    """Whom something is for, first owed first; so many more are ``left`` out."""
+
+    left: int = 0
 
 
 class Named(NamedTuple):
@@ -85,7 +94,7 @@ class Named(NamedTuple):
 
 def unscaled(value: int) -> Decimal:
     """Return a quantity of the plan as the tables hold it."""
-    return (Decimal(value) / SCALE).quantize(Decimal("0.0001"))
+    return Decimal(value).scaleb(_PLACES)
 
 
 def newest_run() -> MRPRun | None:
@@ -105,8 +114,28 @@ def node_of(row: PlannedOrder | PlanSupply) -> Node:
     """Return a row with its pegs read."""
     if isinstance(row, PlannedOrder):
         key: Key = (PLANNED, row.product_id, row.number)
-        return Node(key, row.product_id, row.quantity, row.due_on, row.ready_on, row.start_on, pegs_of(row.pegs))
-    return Node((row.reference_type, row.reference_id, 0), row.product_id, row.quantity, row.on, pegs=pegs_of(row.pegs))
+        return Node(key, row.product_id, row.quantity, row.due_on, row.ready_on, pegs_of(row.pegs))
+    return Node(
+        (row.reference_type, row.reference_id, 0), row.product_id, row.quantity, row.on, None, pegs_of(row.pegs)
+    )
+
+
+def _planned_nodes(rows: QuerySet[PlannedOrder], wanted: Collection[Key] | None = None) -> Iterator[Node]:
+    """Yield planned orders, only those with these keys when they are given; without an instance for each row."""
+    columns = rows.order_by("id").values_list("product_id", "number", "quantity", "due_on", "ready_on", "pegs")
+    for product_id, number, quantity, day, ready, pegs in columns:
+        key: Key = (PLANNED, product_id, number)
+        if wanted is None or key in wanted:
+            yield Node(key, product_id, quantity, day, ready, pegs_of(pegs))
+
+
+def _supply_nodes(rows: QuerySet[PlanSupply], wanted: Collection[Key] | None = None) -> Iterator[Node]:
+    """Yield what is there or on its way, likewise."""
+    columns = rows.order_by("id").values_list("reference_type", "reference_id", "product_id", "quantity", "on", "pegs")
+    for kind, pk, product_id, quantity, day, pegs in columns:
+        key: Key = (kind, pk, 0)
+        if wanted is None or key in wanted:
+            yield Node(key, product_id, quantity, day, None, pegs_of(pegs))
 
 
 class Pegging:
@@ -137,14 +166,11 @@ class Pegging:
     def _nodes(self, keys: Collection[Key]) -> Iterator[Node]:
         products = sorted({pk for kind, pk, _ in keys if kind == PLANNED})
         for pks in _chunks(products):
-            planned = PlannedOrder.objects.filter(run=self.run, product__in=pks).order_by("id")
-            yield from (node for node in map(node_of, planned) if node.key in keys)
+            yield from _planned_nodes(PlannedOrder.objects.filter(run=self.run, product__in=pks), keys)
         orders = sorted({pk for kind, pk, _ in keys if kind != PLANNED})
         for pks in _chunks(orders):
-            open_orders = PlanSupply.objects.filter(
-                run=self.run, reference_type__in=(PRODUCTION, FIRM), reference_id__in=pks
-            )
-            yield from (node for node in map(node_of, open_orders.order_by("id")) if node.key in keys)
+            open_orders = PlanSupply.objects.filter(run=self.run, reference_type__in=(PRODUCTION, FIRM))
+            yield from _supply_nodes(open_orders.filter(reference_id__in=pks), keys)
 
     def tops(self, key: Key) -> dict[Key, tuple[Decimal, datetime.date]]:
         """Return whom a supply serves in the end: need -> (which part of the supply, when it needs it)."""
@@ -163,14 +189,16 @@ class Pegging:
         self._shares[key] = found
         return found
 
-    def reasons(self, node: Node, names: Mapping[Key, Named]) -> list[Reason]:
-        """Return whom a supply is for, first owed first, in quantities of the supply."""
+    def reasons(self, node: Node, names: Mapping[Key, Named], most: int | None = None) -> Reasons:
+        """Return whom a supply is for, first owed first, in quantities of the supply; at most so many."""
         used = sum((peg.quantity for peg in node.pegs), ZERO)
-        rows = [
-            Reason(key, names[key].words, round_quantity(used * share), names[key].due or day)
-            for key, (share, day) in self.tops(node.key).items()
+        tops = [
+            (names[key].due or day, names[key].words, key, share) for key, (share, day) in self.tops(node.key).items()
         ]
-        return sorted(rows, key=lambda row: (row.due, row.label))
+        shown = sorted(tops) if most is None else nsmallest(most, tops)
+        found = Reasons(Reason(key, words, round_quantity(used * share), due) for due, words, key, share in shown)
+        found.left = len(tops) - len(shown)
+        return found
 
     def descend(self, product_ids: Collection[int]) -> None:
         """Read all that brings these products and their components, down to what is bought."""
@@ -182,9 +210,9 @@ class Pegging:
             self._read_products |= frontier
             below: set[int] = set()
             for pks in _chunks(sorted(frontier)):
-                planned = PlannedOrder.objects.filter(run=self.run, product__in=pks).order_by("id")
-                supplies = PlanSupply.objects.filter(run=self.run, product__in=pks).order_by("id")
-                for node in (*map(node_of, planned), *map(node_of, supplies)):
+                planned = PlannedOrder.objects.filter(run=self.run, product__in=pks)
+                supplies = PlanSupply.objects.filter(run=self.run, product__in=pks)
+                for node in (*_planned_nodes(planned), *_supply_nodes(supplies)):
                     self.nodes[node.key] = node
                     for peg in node.pegs:
                         self.serves[peg.need].append((node, peg))
@@ -252,21 +280,21 @@ def names_of(keys: Iterable[Key]) -> dict[Key, Named]:
     return found
 
 
-def why(run: MRPRun, rows: Sequence[PlannedOrder | PlanSupply]) -> list[list[Reason]]:
+def why(run: MRPRun, rows: Sequence[PlannedOrder | PlanSupply], *, most: int | None = None) -> list[Reasons]:
     """Return for each row of a run whom it is for in the end: customers' orders, forecasts, safety stock."""
     pegging = Pegging(run)
     nodes = pegging.climb(rows)
     names = names_of({key for node in nodes for key in pegging.tops(node.key)})
-    return [pegging.reasons(node, names) for node in nodes]
+    return [pegging.reasons(node, names, most) for node in nodes]
 
 
-def in_words(reasons: Sequence[Reason], unit: str, *, most: int = 3) -> str:
+def in_words(reasons: Reasons, unit: str, *, most: int = 3) -> str:
     """Return reasons as a sentence: ``SO-2026-014 (5 Dec) needs 1.2 kg, SO-2026-019 (8 Dec) needs 3 kg, 2 more``."""
     if not reasons:
         return "Nobody needs it yet"
     shown = [f"{row.label} ({row.due.day} {row.due:%b}) needs {amount(row.quantity, unit)}" for row in reasons[:most]]
-    left = len(reasons) - most
-    return ", ".join([*shown, f"{left} more"] if left > 0 else shown)
+    left = reasons.left + max(len(reasons) - most, 0)
+    return ", ".join([*shown, f"{left} more"] if left else shown)
 
 
 def amount(quantity: Decimal, unit: str) -> str:

@@ -60,6 +60,8 @@ log = logging.getLogger(__name__)
 GIVE_UP = datetime.timedelta(minutes=10)
 _CHUNK = 900
 _WHY = 500
+#: Whom a firm order is for, as it is written down.
+_REASONS = 5
 
 
 # --- Runs -------------------------------------------------------------------------------------------------------------
@@ -220,7 +222,7 @@ def firm(
     rows = list(PlannedOrder.objects.filter(run=run, pk__in=chosen).select_related("product").order_by("id"))
     today = timezone.localdate()
     orders = []
-    for number, row, reasons in zip(numbers, rows, why(run, rows), strict=True):
+    for number, row, reasons in zip(numbers, rows, why(run, rows, most=_REASONS), strict=True):
         due = due_on or row.due_on
         orders.append(
             FirmOrder(
@@ -233,7 +235,7 @@ def firm(
                 vendor=vendor if row.kind == Replenish.BUY else None,
                 run=run,
                 planned_number=row.number,
-                why=in_words(reasons, row.product.unit_of_measure, most=5)[:_WHY],
+                why=in_words(reasons, row.product.unit_of_measure, most=_REASONS)[:_WHY],
             )
         )
     return insert_documents(orders, natural_key="number")
