@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.apps import apps
+from django.conf import settings
 from django.db.models import Count, Min, Q, Sum
 from django.http import HttpRequest
 from django.urls import reverse
@@ -69,6 +70,12 @@ def _midnight() -> datetime.datetime:
     return timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
 
 
+def _dear() -> Decimal:
+    """Return above what a purchase needs a second person's word."""
+    limit: Decimal = settings.PURCHASE_APPROVAL_OVER  # type: ignore[misc]
+    return limit
+
+
 #: What a queue's meaning is called on its card: stopped work is urgent, attention is wanted, the rest takes its turn.
 WORDS = {"stopped": ("failed", "Urgent"), "attention": ("held", "Attention"), "waiting": ("pending", "To do")}
 
@@ -112,6 +119,14 @@ QUEUES: tuple[Queue, ...] = (
           "detected_date", {"status__in": ["OPEN", "CONTAINED", "ROOT_CAUSE", "CORRECTED", "VERIFIED"]}),
     Queue("Stock", "Receipts overdue", "inventory.receive_purchaseorder", "inventory.PurchaseOrder", "expected_on",
           {"status__in": ["ordered", "partially_received"], "expected_on__lt": timezone.localdate}),
+    Queue("Stock", "Purchases to approve", "inventory.approve_purchaseorder", "inventory.PurchaseOrder", "created_at",
+          {"status__exact": "draft", "approved_at__isnull": True, "subtotal__gt": _dear}, "waiting"),
+    Queue("Stock", "Requisitions to answer", "inventory.order_purchaserequisition", "inventory.PurchaseRequisition",
+          "created_at", {"status__exact": "open"}, "waiting"),
+    Queue("Stock", "Vendor bills that differ", "inventory.match_vendorbill", "inventory.VendorBill", "created_at",
+          {"status__exact": "disputed"}),
+    Queue("Stock", "Vendor bills to approve", "inventory.approve_vendorbill", "inventory.VendorBill", "created_at",
+          {"status__exact": "matched"}, "waiting"),
     Queue("Stock", "Lots in quarantine", "inventory.release_materiallot", "inventory.MaterialLot", "received_date",
           {"status__exact": "QUARANTINE"}, "waiting"),
     Queue("Stock", "Stock books that differ", "inventory.close_stockperiod", "inventory.ReconciliationReport",

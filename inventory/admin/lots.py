@@ -222,6 +222,15 @@ class MaterialLotAdmin(LabelledAdmin):
     }
     extra_verbs = (
         AdminVerb(
+            name="send_back",
+            label="Send it back to the vendor",
+            call=inventory.return_lot,
+            permission="inventory.add_vendorreturn",
+            reason_required=True,
+            visible=lambda lot: lot.vendor_id is not None and lot.quantity_remaining > 0,
+            quiet=True,
+        ),
+        AdminVerb(
             name="attach_certificate",
             label="Certificate",
             call=inventory.attach_certificate,

@@ -30,7 +30,7 @@ from inventory.admin.purchase_forms import (
     RescheduleForm,
     ReturnForm,
 )
-from inventory.admin.units import UnitsInline
+from inventory.admin.units import UnitForm, UnitsInline
 from inventory.models import (
     GoodsReceipt,
     GoodsReceiptLine,
@@ -269,8 +269,15 @@ class PurchaseOrderAdmin(DocumentAdmin):
             inventory.settle_purchase(form.instance, actor=request.user)  # type: ignore[arg-type]
 
 
+class WantedForm(UnitForm):
+    """What is wanted, in one of the product's units."""
+
+    unit_field = "unit"
+
+
 @admin.register(PurchaseRequisition)
 class PurchaseRequisitionAdmin(DocumentAdmin):
+    form = WantedForm
     list_display = ("number", "product", "status", "quantity", "unit", "needed_on", "vendor", "wanted_by", "source")
     list_filter = ("status", "source", ("needed_on", RangeDateFilter))
     search_fields = ("number", "product__sku", "product__name")

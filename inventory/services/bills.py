@@ -21,7 +21,15 @@ from blb3d.core.units import positive_quantity
 from blb3d.core.verbs import verb
 from inventory.errors import BillNotApprovable, BillNumberTaken
 from inventory.lifecycles import VENDOR_BILL
-from inventory.models import GoodsReceiptLine, PurchaseOrderLine, Reference, Vendor, VendorBill, VendorBillLine
+from inventory.models import (
+    GoodsReceiptLine,
+    PurchaseOrder,
+    PurchaseOrderLine,
+    Reference,
+    Vendor,
+    VendorBill,
+    VendorBillLine,
+)
 from inventory.selectors.matching import match_rows
 from inventory.services.ledger import valid_cost
 from inventory.services.purchasing import valid_amount
@@ -110,7 +118,10 @@ def enter_bill(
 
 
 def _lock_lines(pks: Iterable[int]) -> dict[int, PurchaseOrderLine]:
-    return {line.pk: line for line in lock_documents(PurchaseOrderLine.objects.filter(pk__in=set(pks)))}
+    """Lock lines of orders, their orders first: receipts and returns wait, so that what is compared stands still."""
+    rows = PurchaseOrderLine.objects.filter(pk__in=set(pks))
+    lock_documents(PurchaseOrder.objects.filter(pk__in=set(rows.values_list("purchase_order_id", flat=True))))
+    return {line.pk: line for line in lock_documents(rows)}
 
 
 def _count_billed(rows: Sequence[VendorBillLine], bought: dict[int, PurchaseOrderLine], sign: int) -> None:

@@ -87,6 +87,8 @@ def buy(wants: Sequence[Want], *, add_to_drafts: bool = False, actor: User) -> l
     items = vendor_items(pairs)
     prices = prices_of([item.pk for item in items.values()], today)
     factors = unit_factors({product_id for _, product_id in pairs})
+    # Numbers first: sequences are locked before anything else. A draft that is ordered meanwhile costs one more.
+    spare = next_numbers("PUR", len(vendors) - (_count_drafts(vendors) if add_to_drafts else 0))
     orders = _drafts(vendors) if add_to_drafts else {}
     numbers = _last_numbers(orders)
     written: dict[int, list[PurchaseOrderLine]] = {}
@@ -102,8 +104,9 @@ def buy(wants: Sequence[Want], *, add_to_drafts: bool = False, actor: User) -> l
         _add_to_head(order, lines, rows, actor)
     changed = [order for order in orders.values() if order.pk]
     new = sorted((order for order in orders.values() if not order.pk), key=lambda order: order.vendor.code)
-    for order, drawn in zip(new, next_numbers("PUR", len(new)), strict=True):
-        order.po_number = drawn
+    drawn = [*spare, *next_numbers("PUR", max(len(new) - len(spare), 0))]
+    for order, number_of_order in zip(new, drawn, strict=False):
+        order.po_number = number_of_order
     insert_documents(new, natural_key="po_number")
     update_documents(changed, ["subtotal", "expected_on", "notes", "written_by", "approved_by", "approved_at"])
     for vendor_id, lines in written.items():
@@ -131,6 +134,12 @@ def _by_vendor(wants: Sequence[Want]) -> tuple[dict[int, dict[int, _Asked]], dic
         vendor_id = want.vendor.pk if want.vendor is not None else found[want.product.pk].vendor_id
         asked[vendor_id].setdefault(want.product.pk, _Asked(want.product)).add(want)
     return asked, vendors
+
+
+def _count_drafts(vendors: Mapping[int, Vendor]) -> int:
+    """Return how many of the vendors have a draft."""
+    drafts = PurchaseOrder.objects.filter(vendor_id__in=vendors, status=PurchaseOrder.Status.DRAFT)
+    return drafts.order_by().values("vendor_id").distinct().count()
 
 
 def _drafts(vendors: Mapping[int, Vendor]) -> dict[int, PurchaseOrder]:

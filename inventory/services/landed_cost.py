@@ -9,7 +9,7 @@ from blb3d.core.documents import lock_documents
 from blb3d.core.errors import InvalidValue
 from blb3d.core.outbox import emit
 from blb3d.core.verbs import verb
-from inventory.models import GoodsReceipt, LandedCost, Reference
+from inventory.models import GoodsReceipt, LandedCost, PurchaseOrder, Reference
 from inventory.services.purchasing import valid_amount
 from inventory.services.receiving import Basis, spread, weights_of
 from inventory.services.revaluation import CostAdded, add_cost
@@ -39,7 +39,8 @@ def add_landed_cost(
         raise InvalidValue("The amount must be above 0.", details={"field": "amount"})
     if not reason.strip():
         raise InvalidValue("A cost needs a reason.", details={"field": "reason"})
-    lock_documents(GoodsReceipt.objects.filter(pk=receipt.pk))
+    # The order: nothing goes back meanwhile.
+    lock_documents(PurchaseOrder.objects.filter(pk=receipt.purchase_order_id))
     lines = [
         (line, line.stock_quantity - line.returned_quantity)
         for line in receipt.lines.select_related("product").order_by("line_number")

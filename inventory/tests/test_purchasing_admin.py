@@ -272,3 +272,34 @@ def test_judging_twenty_deliveries_asks_no_more_than_judging_two() -> None:
             vendor_performance(today, today, today=today)
         counts.append(len(queries))
     assert counts == [4, 4]
+
+
+def test_what_waits_for_somebody_stands_on_that_persons_home(buyer: Client) -> None:
+    def card(client: Client, name: str) -> bool:
+        groups = client.get(reverse("admin:index")).context["queue_groups"]
+        return name in {card.name for cards in groups.values() for card in cards}
+
+    manager = person("manager")
+    names = ("Purchases to approve", "Requisitions to answer", "Vendor bills that differ")
+    assert not any(card(client, name) for client in (buyer, manager) for name in names)
+    line = PurchaseLineSpec(ComponentFactory(), D(1), "each", D(500))
+    inventory.create_purchase_order(VendorFactory(), lines=[line], actor=system_actor())
+    assert not card(manager, "Purchases to approve")
+    dear = PurchaseLineSpec(ComponentFactory(), D(1), "each", D(501))
+    inventory.create_purchase_order(VendorFactory(), lines=[dear], actor=system_actor())
+    inventory.request_purchase(ComponentFactory(), quantity=D(1), actor=system_actor())
+    order = ordered((ComponentFactory(), 1, "each", "1"))
+    spec = inventory.BillLineSpec(order.lines.get().pk, D(1), D(1))
+    inventory.enter_bill(order.vendor, [spec], bill_number="1", billed_on=timezone.localdate(), actor=system_actor())
+    assert [card(manager, name) for name in names] == [True, True, True]
+    assert [card(buyer, name) for name in names] == [False, True, True]
+
+
+def test_a_refused_lot_is_sent_back_from_its_page(buyer: Client) -> None:
+    order = ordered((MaterialFactory(), 2, "kg", "20"))
+    inventory.receive_purchase(
+        order, [PurchaseReceipt(order.lines.get().pk, D(2), quarantine=True)], actor=system_actor()
+    )
+    lot = MaterialLot.objects.get()
+    act(buyer, lot, "send_back", reason="brittle")
+    assert VendorReturn.objects.get().credit_expected_amount == D(40)
