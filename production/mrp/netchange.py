@@ -130,6 +130,11 @@ class Planner:
             )
         return self._problem
 
+    @property
+    def network(self) -> Problem:
+        """Return the items and bills as they are after all changes, without what is wanted and there."""
+        return replace(self.ground.problem, items=self.items, demands=(), supplies=())
+
     def plan(self, products: Iterable[int] | None = None) -> Plan:
         """Return the plan, or the rows of some products only."""
         ground = self.ground

@@ -81,14 +81,16 @@ def load_problem(today: datetime.date) -> Problem:
         return _Reading(today).problem()
 
 
-def load_change(problem: Problem, products: Collection[int]) -> Change | None:
-    """Read what some products need and have now, as :func:`load_problem` would; ``problem`` is what was known before.
+def load_change(network: Problem, products: Collection[int]) -> Change | None:
+    """Read what some products need and have now, as :func:`load_problem` would.
+
+    ``network`` has the items and bills that were known before, as ``Planner.network``.
 
     Returns None where only reading everything will do: a product is new, or is made by another bill than before.
     Bills are taken as they were read: whoever changes a line of one plans everything.
     """
     with _one_moment():
-        return _Reading(datetime.date.fromordinal(problem.today), sorted(products)).change(problem)
+        return _Reading(datetime.date.fromordinal(network.today), sorted(products)).change(network)
 
 
 @contextmanager
@@ -110,7 +112,7 @@ def _scaled(expression: str | Combinable, by: int = SCALE) -> Cast:
 
 
 def _fetched(queryset: Callable[[], QuerySet[Any, Any]]) -> list[tuple[Any, ...]]:
-    """Return the rows of a query set of whole numbers, words and flags as the driver gives them.
+    """Return the rows of a query set of whole numbers, words, flags and days as the driver gives them.
 
     They need no conversion, and to ask for one costs as much as to read them. The statement is made once.
     """
@@ -128,6 +130,11 @@ def _statement(queryset: Callable[[], QuerySet[Any, Any]], vendor: str) -> tuple
 def scaled(quantity: Decimal) -> int:
     """Return a quantity in ten-thousandths, half up."""
     return int((quantity * SCALE).to_integral_value(ROUND_HALF_UP))
+
+
+def _local_day(at: datetime.datetime) -> int:
+    """Return the day of a moment as the driver gives it: SQLite's says nothing of the zone, which is UTC."""
+    return timezone.localdate(at if timezone.is_aware(at) else at.replace(tzinfo=datetime.UTC)).toordinal()
 
 
 class _Product(NamedTuple):
@@ -212,7 +219,6 @@ def _materials() -> QuerySet[Product, tuple[int]]:
     return Product.all_objects.filter(category=Product.Category.MATERIAL).order_by().values_list("pk")
 
 
-@cache
 def _open_orders() -> QuerySet[ProductionOrder, tuple[Any, ...]]:
     return (
         ProductionOrder.objects.filter(status__in=ProductionOrder.OPEN)
@@ -258,7 +264,6 @@ def _printed() -> QuerySet[PrintJobPart, tuple[int, int, int]]:
 Status = ProductionOrder.Status
 
 
-@cache
 def _purchases() -> QuerySet[PurchaseOrderLine, tuple[Any, ...]]:
     owed = F("quantity") - F("quantity_cancelled") - F("quantity_received")
     return (
@@ -278,7 +283,6 @@ def _purchases() -> QuerySet[PurchaseOrderLine, tuple[Any, ...]]:
     )
 
 
-@cache
 def _firm() -> QuerySet[FirmOrder, tuple[Any, ...]]:
     return (
         FirmOrder.objects.filter(status=FirmOrder.Status.FIRM)
@@ -336,9 +340,9 @@ class _Reading:
             pk: pk in active_boms and row.replenishment != Product.Replenishment.BUY for pk, row in products.items()
         }
         self._read_demands(open_demand(self.products))
-        purchases = [_Purchase(*row) for row in self._rows(_purchases)]
-        orders = [_Order(*row) for row in self._rows(_open_orders)]
-        firm = self._rows(_firm)
+        purchases = [_Purchase._make(row) for row in self._plain(_purchases)]
+        orders = [_Order._make(row) for row in self._plain(_open_orders)]
+        firm = self._plain(_firm)
         stock = dict(self._rows(_stock))
         wanted = self._wanted(
             products,
@@ -432,6 +436,8 @@ class _Reading:
             self._supply(Supply((PURCHASE, row.pk, 0), row.product, quantity, day))
 
     def _read_orders(self, rows: list[_Order]) -> None:
+        if not rows:
+            return
         holders: dict[int, list[tuple[int, str, int]]] = defaultdict(list)
         for order, quantity, kind, reference in self._plain(_holders, "production_order__product_id"):
             holders[order].append((quantity, kind, reference))
@@ -464,9 +470,9 @@ class _Reading:
     def _days(self, row: _Order) -> tuple[int, int]:
         """Return on which day an open order needs its material, and on which it is there."""
         lead = self.items[row.product].lead_days
-        start = timezone.localdate(row.starts_at).toordinal() if row.starts_at else None
+        start = _local_day(row.starts_at) if row.starts_at else None
         if row.ends_at:
-            day = timezone.localdate(row.ends_at).toordinal()
+            day = _local_day(row.ends_at)
         elif row.due:
             day = row.due.toordinal()
         else:

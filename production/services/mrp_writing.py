@@ -115,7 +115,8 @@ def _copy(model: type[models.Model], rows: Iterable[Row]) -> None:
     quote = connection.ops.quote_name
     columns = ", ".join(quote(name) for name in names)
     tail = "".join(f"\t{value}" for value in rest) + "\n"
-    lines = ["\t".join(map(_as_text, row)) + tail for row in rows]
+    text = _texts_of_values().__getitem__
+    lines = ["\t".join(map(text, row)) + tail for row in rows]
     if not lines:
         return
     with (
@@ -134,11 +135,19 @@ def _as_text(value: Any) -> str:
     return text.replace("\\", "\\\\") if "\\" in text else text
 
 
-class _quantities(dict[int, Decimal]):  # noqa: N801  (a cache that reads like a function)
-    """Stock units by scaled quantity."""
+class _texts_of_values(dict[Any, str]):  # noqa: N801
+    """Values as :func:`_as_text` writes them: days, kinds and products come again and again."""
 
-    def __missing__(self, scaled: int) -> Decimal:
-        self[scaled] = value = Decimal(scaled).scaleb(-4)
+    def __missing__(self, value: Any) -> str:
+        self[value] = text = _as_text(value)
+        return text
+
+
+class _quantities(dict[int, str]):  # noqa: N801  (a cache that reads like a function)
+    """Stock units by scaled quantity, as text: a decimal would be the same key as the product of that number."""
+
+    def __missing__(self, scaled: int) -> str:
+        self[scaled] = value = str(Decimal(scaled).scaleb(-4))
         return value
 
 

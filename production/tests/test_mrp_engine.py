@@ -388,7 +388,7 @@ def test_what_changed_is_read_for_the_products_that_it_touches_and_gives_the_pla
     orders_above.append(owes(other, 7, 4, line=10))  # nobody says that this changed
 
     with CaptureQueriesContext(connection) as queries:
-        change = load_change(planner.problem, [products[1].pk, black_pla().pk])
+        change = load_change(planner.network, [products[1].pk, black_pla().pk])
     assert len(statements_of(queries)) <= 16
     touched = planner.change(change)
     assert touched <= {row.pk for row in (*products, black_pla())}
