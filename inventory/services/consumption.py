@@ -15,7 +15,7 @@ from inventory.errors import InsufficientStock
 from inventory.models import Inventory, InventoryTransaction, MaterialLot, Product, Reference
 from inventory.selectors.stock import service_ids
 from inventory.services.ledger import Holder, Kind, Movement, post_transactions, require_lot_of
-from inventory.services.shelf import Shelf
+from inventory.services.shelf import LOOKS, Shelf
 
 
 @dataclass(frozen=True)
@@ -156,12 +156,15 @@ def _book(uses: Sequence[Use], *, actor: User, kind: str, whole: bool) -> list[C
     booked = [(i, use, positive_quantity(use.quantity)) for i, use in enumerate(uses) if whole or not _is_nothing(use)]
     if not booked:
         return []
-    shelf = Shelf(
-        {use.product_id for _, use, _ in booked},
-        holders={use.holder for _, use, _ in booked if use.holder is not None},
-        is_for_use=True,
-    )
-    taken, short = _pick(shelf, booked, kind)
+    for _ in range(LOOKS):
+        shelf = Shelf(
+            {use.product_id for _, use, _ in booked},
+            holders={use.holder for _, use, _ in booked if use.holder is not None},
+            is_for_use=True,
+        )
+        taken, short = _pick(shelf, booked, kind)
+        if not (short or _took_other_lots(uses, taken)) or not shelf.missed_something():
+            break
     if short and whole:
         raise InsufficientStock(
             details={"items": [{"product_id": use.product_id, "missing": str(missing)} for use, missing in short]}
@@ -201,6 +204,10 @@ def _pick(
         for (index, _), (balance, quantity) in taken.items()
     ]
     return rows, short
+
+
+def _took_other_lots(uses: Sequence[Use], taken: Sequence[Consumed]) -> bool:
+    return any(uses[row.use_index].lot_id not in (None, row.lot_id) for row in taken)
 
 
 def _is_nothing(use: Use) -> bool:

@@ -15,7 +15,7 @@ from blb3d.core.verbs import verb
 from inventory.models import Reservation
 from inventory.selectors.stock import service_ids
 from inventory.services.ledger import Holder, Kind, Movement, lock_balances, post_locked
-from inventory.services.shelf import Shelf
+from inventory.services.shelf import LOOKS, Shelf
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,22 @@ def reserve(needs: Sequence[Need], *, actor: User) -> list[Shortage]:
         wanted[(str(need.reference_type), need.reference_id, need.product_id)] += positive_quantity(need.quantity)
     if not wanted:
         return []
-    shelf = Shelf({product_id for _, _, product_id in wanted}, holders={(kind, number) for kind, number, _ in wanted})
+    for _ in range(LOOKS):
+        shelf = Shelf(
+            {product_id for _, _, product_id in wanted}, holders={(kind, number) for kind, number, _ in wanted}
+        )
+        shortages = _keep(shelf, wanted)
+        if not shortages or not shelf.missed_something():
+            break
+    shelf.post(actor=actor)
+    if not shortages:
+        return []
+    services = service_ids({short.product_id for short in shortages})
+    return [short for short in shortages if short.product_id not in services]
+
+
+def _keep(shelf: Shelf, wanted: Mapping[tuple[str, int, int], Decimal]) -> list[Shortage]:
+    """Note what is reserved for whom on the shelf; return what is short."""
     shortages = []
     for (kind, number, product_id), quantity in wanted.items():
         holder = (kind, number)
@@ -68,11 +83,7 @@ def reserve(needs: Sequence[Need], *, actor: User) -> list[Shortage]:
                 missing -= part
         if missing > 0:
             shortages.append(Shortage(product_id, quantity, quantity - missing, kind, number))
-    shelf.post(actor=actor)
-    if not shortages:
-        return []
-    services = service_ids({short.product_id for short in shortages})
-    return [short for short in shortages if short.product_id not in services]
+    return shortages
 
 
 @verb

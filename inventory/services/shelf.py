@@ -17,6 +17,9 @@ from blb3d.accounts.models import User
 from inventory.models import Inventory, InventoryTransaction, MaterialLot, Reservation
 from inventory.services.ledger import Holder, Key, Kind, Movement, lock_balances, lock_lots, post_locked
 
+#: How often who finds too little looks again, see :meth:`Shelf.missed_something`.
+LOOKS = 5
+
 _LONG_AGO = datetime.datetime.min.replace(tzinfo=datetime.UTC)
 _NEVER = datetime.datetime.max.replace(tzinfo=datetime.UTC)
 
@@ -37,7 +40,7 @@ class Shelf:
         ``also`` names further balances to lock with them, on which nothing is picked. What ``is_for_use`` will be
         taken, not only reserved: the lots are locked as they are read.
         """
-        products = set(product_ids)
+        self._products = products = set(product_ids)
         wanted = Q(product_id__in=products, on_hand_quantity__gt=0)
         locked = lock_balances(wanted if also is None else wanted | also)
         self.balances: dict[Key, Inventory] = {(row.product_id, row.location_id, row.lot_id): row for row in locked}
@@ -58,6 +61,15 @@ class Shelf:
         #: What the holders have reserved, as it stands in the books; None once something was posted.
         self._known: list[Reservation] | None = list(_held_by(holders)) if holders else []
         self._read_held(self._known)
+
+    def missed_something(self) -> bool:
+        """Tell whether stock lies where none lay when this shelf began to wait for its locks; one query.
+
+        Somebody moved it meanwhile: a lock waits for the balance that it left and does not see the one it came to.
+        Whoever finds less than is needed asks this before saying so.
+        """
+        rows = Inventory.objects.filter(product_id__in=self._products, on_hand_quantity__gt=0)
+        return not set(rows.values_list("pk", flat=True)) <= set(self._by_id)
 
     def _in_order(self, rows: Iterable[Inventory], products: set[int]) -> dict[int, list[Inventory]]:
         """Return each product's usable balances in the order in which they are to be used.
