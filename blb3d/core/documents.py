@@ -6,8 +6,9 @@ two things loudly: a row that somebody else changed meanwhile, and a status that
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from django.conf import settings
@@ -227,21 +228,32 @@ def _history_model(model: type[Document]) -> Any:
     return model.history.model  # type: ignore[attr-defined]
 
 
+@cache
+def _history_places(model: type[Document]) -> tuple[Callable[[Any], tuple[Any, ...]], list[tuple[str, int | None]]]:
+    """Return what reads a row's kept fields, and the history table's columns, each with its place among them."""
+    history = _history_model(model)
+    names = [field.attname for field in history.tracked_fields]
+    places = {name: place for place, name in enumerate(names)}
+    return attrgetter(*names), [(field.attname, places.get(field.attname)) for field in history._meta.concrete_fields]
+
+
 def _write_history(rows: Sequence[Document], kind: str) -> None:
     model, acting = _history_model(type(rows[0])), current()
-    names = [field.attname for field in model.tracked_fields]
-    reason = acting.reason[:500] if acting and acting.reason else None
-    now = timezone.now()
-    model.objects.bulk_create(
-        model(
-            history_date=now,
-            history_user=acting.actor if acting else None,
-            history_change_reason=getattr(row, "_change_reason", None) or reason,
-            history_type=kind,
-            **{name: getattr(row, name) for name in names},
-        )
-        for row in rows
-    )
+    read, columns = _history_places(type(rows[0]))
+    told = {
+        "history_id": None,
+        "history_date": timezone.now(),
+        "history_user_id": acting.actor.pk if acting else None,
+        "history_type": kind,
+    }
+    common = acting.reason[:500] if acting and acting.reason else None
+    history = []
+    for row in rows:
+        values = read(row)
+        told["history_change_reason"] = getattr(row, "_change_reason", None) or common
+        # In the order of the columns: so Django makes a row in half the time that names take it.
+        history.append(model(*[told[name] if place is None else values[place] for name, place in columns]))
+    model.objects.bulk_create(history)
 
 
 #: Rows that one statement updates.

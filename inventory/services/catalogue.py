@@ -63,6 +63,8 @@ class ProductFields(TypedDict, total=False):
 
 #: Bills whose cost one statement updates: it compares each with each.
 _UPDATED = 1000
+#: What a line costs: its bill, the component, the component's standard cost, quantity, scrap percent.
+_CostLine = tuple[int, int, Decimal, Decimal, Decimal]
 
 
 @dataclass(frozen=True)
@@ -223,7 +225,10 @@ def replace_boms(bills: Sequence[BOMSpec], *, is_checked: bool = False) -> list[
         for line in bill.lines
     ]
     _insert_lines(rows)
-    costs = _roll_up(boms)
+    costs = _roll_up(
+        boms,
+        [(row.bom_id, row.component_id, row.component.unit_cost, row.quantity, row.scrap_percent) for row in rows],
+    )
     for bom in boms:
         bom.total_cost = costs[bom.pk]
     return boms
@@ -292,19 +297,15 @@ def _path(start: int, came_from: Mapping[int, int]) -> list[str]:
     return [skus[pk] for pk in (start, *reversed(way))]
 
 
-def _roll_up(boms: Sequence[BOM]) -> dict[int, Decimal]:
+def _roll_up(boms: Sequence[BOM], lines: list[_CostLine]) -> dict[int, Decimal]:
     """Compute the cost of bills, then of the active bills above them, level by level; return them by bill.
 
-    A component costs what its own active bill does, else its standard cost; scrap adds to the quantity.
+    ``lines`` are those of ``boms``. A component costs what its own active bill does, else its standard cost; scrap
+    adds to the quantity.
     """
     level = {bom.pk: bom.product_id for bom in boms}
     costs: dict[int, Decimal] = {}
     while level:
-        lines = list(
-            BOMLine.objects.filter(bom_id__in=level)
-            .order_by()
-            .values_list("bom_id", "component_id", "component__unit_cost", "quantity", "scrap_percent")
-        )
         made = dict(
             BOM.objects.filter(product_id__in={component for _, component, *_ in lines}, is_active=True).values_list(
                 "product_id", "total_cost"
@@ -322,6 +323,8 @@ def _roll_up(boms: Sequence[BOM]) -> dict[int, Decimal]:
         )
         above = BOM.objects.filter(is_active=True, lines__component_id__in=set(level.values())).distinct()
         level = dict(above.order_by().values_list("pk", "product_id"))
+        columns = ("bom_id", "component_id", "component__unit_cost", "quantity", "scrap_percent")
+        lines = list(BOMLine.objects.filter(bom_id__in=level).order_by().values_list(*columns)) if level else []
     return costs
 
 
