@@ -16,14 +16,18 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from blb3d.console.dispatch import due_services, to_start
-from blb3d.console.navigation import DISPATCH, MATERIALS, SERVICES, admin_of, list_url, page_url
+from blb3d.console.navigation import DISPATCH, MATERIALS, PLANNING, SERVICES, admin_of, list_url, page_url
 from blb3d.core.admin import status_chip
 from blb3d.core.templatetags.blb3d_ui import chip, money
 from blb3d.core.work import WorkStatus
-from production.models import Printer, PrintJob, PrintJobPart
+from production.models import PlannedOrder, Printer, PrintJob, PrintJobPart
 from production.selectors import material_requirements
+from production.selectors.mrp_plan import last_failure, newest_run
 from production.selectors.operations import center_loads
 from sales.models import Invoice, SalesOrder, Shipment
+
+#: So far ahead home looks for what should be ordered or begun.
+A_WEEK = datetime.timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -206,6 +210,18 @@ def services_waiting(request: HttpRequest) -> Card:
     return Card(SERVICES.title, reverse(SERVICES.url_name), count, "", shown)
 
 
+def orders_planned(request: HttpRequest) -> Card:
+    """Count the planned orders that should be placed within a week; say instead that the last planning failed."""
+    if last_failure() is not None:
+        status, word = WORDS["stopped"]
+        return Card("Material planning failed", reverse(PLANNING.url_name), 1, "", chip(status, label=word))
+    run, soon = newest_run(), timezone.localdate() + A_WEEK
+    planned = PlannedOrder.objects.filter(run=run, is_taken=False, start_on__lte=soon).count() if run else 0
+    status, word = WORDS["waiting"]
+    shown = chip(status, label=word) if planned else SafeString("")
+    return Card("Planned orders to place", reverse(PLANNING.url_name), planned, "", shown)
+
+
 def work_waiting(request: HttpRequest) -> Card:
     """Count the units that wait for hands after printing, and lead to the benches."""
     units = sum(load.units for load in center_loads())
@@ -222,6 +238,8 @@ def queues_for(request: HttpRequest) -> dict[str, list[Card]]:
             groups.setdefault(queue.group, []).append(card_of(queue, request))
     if request.user.has_perm("inventory.add_purchaseorder"):  # type: ignore[union-attr]
         groups.setdefault("Stock", []).insert(0, materials_short(request))
+    if request.user.has_perms(["production.run_mrp", *PLANNING.permissions]):  # type: ignore[union-attr]
+        groups.setdefault("Stock", []).insert(0, orders_planned(request))
     if request.user.has_perms(["production.dispatch_printjob", *DISPATCH.permissions]):  # type: ignore[union-attr]
         groups.setdefault("Production", []).insert(0, jobs_to_start(request))
     if request.user.has_perms(["production.report_productionoperation", "production.view_productionoperation"]):  # type: ignore[union-attr]

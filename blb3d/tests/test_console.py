@@ -159,7 +159,7 @@ def test_home_costs_the_same_with_many_rows(boss: User) -> None:
         make_row(PrintJobPart)
         make_row(Invoice)
     assert queries() == few
-    assert few <= len(home.QUEUES) + 13
+    assert few <= len(home.QUEUES) + 15
 
 
 def test_home_shows_a_role_its_own_work_only() -> None:
@@ -308,7 +308,7 @@ def test_quality_sees_the_orders_that_wait_for_its_inspection(boss: User) -> Non
 def test_home_says_so_when_nothing_needs_anybody(boss: User) -> None:
     page = entering(boss).get(reverse("admin:index"))
     assert page.context["queue_groups"] == {}
-    assert len(page.context["idle_queues"]) == len(home.QUEUES) + 4
+    assert len(page.context["idle_queues"]) == len(home.QUEUES) + 5
     assert "Nothing needs you now." in page.content.decode()
 
 

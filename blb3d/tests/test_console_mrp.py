@@ -273,6 +273,24 @@ def test_a_run_that_failed_is_told_on_the_page(boss: Client, farm: Product) -> N
     assert "Bills of materials go round. What is shown is older." in text
 
 
+def test_home_counts_what_should_be_placed_within_a_week_and_tells_of_a_failure(boss: Client, farm: Product) -> None:
+    def cards() -> dict[str, int]:
+        groups = boss.get("/admin/").context["queue_groups"]
+        return {card.name: card.count for group in groups.values() for card in group}
+
+    assert "Planned orders to place" not in cards()
+    run = mrp.run_mrp(actor=system_actor())
+    soon = PlannedOrder.objects.filter(start_on__lte=day(7))
+    assert cards()["Planned orders to place"] == soon.count() == 3
+    mrp.firm(list(soon[:1]), actor=system_actor())
+    assert cards()["Planned orders to place"] == 2
+    MRPRun.objects.create(
+        number="MRP-X", status="failed", planned_from=run.planned_from, started_by=system_actor(), has_rows=False
+    )
+    assert "Planned orders to place" not in cards()
+    assert cards()["Material planning failed"] == 1
+
+
 def test_the_plan_is_a_file_too(boss: Client, farm: Product) -> None:
     run = mrp.run_mrp(actor=system_actor())
     answer = boss.get(PAGE, {"format": "csv", "q": "F-BLACK"})
