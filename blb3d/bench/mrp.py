@@ -258,7 +258,7 @@ def _compare(floor: list[tuple[int, Any, Any]], problem: Problem, answer: Plan) 
         exact = round(lacking * SCALE)
         if planned[item] < exact or (problem.items[item].is_made and planned[item] != exact):
             raise AssertionError(f"what lacks of {item} differs: {planned[item]} and {lacking}")
-    if set(gross) != {item for item, wanted, _ in floor if wanted}:
+    if {item for item, quantity in gross.items() if quantity} != {item for item, wanted, _ in floor if wanted}:
         raise AssertionError("not the same items are needed")
 
 

@@ -427,7 +427,7 @@ class Netted:
 def net(
     ground: Ground,
     orders: Orders,
-    rows: Sequence[Supply],
+    rows: Rows,
     items: Ints,
     needs: Needs,
     supplies: Ints,

@@ -263,8 +263,7 @@ class _Work:
                 new[row.key].append(row)
         kept, fresh = [], []
         for key, group in new.items():
-            numbers = old.get(key, [])
-            if sorted(planner.given[number] for number in numbers) == sorted(group):
+            if sorted(planner.given[number] for number in old.get(key, [])) == sorted(group):
                 kept += old.pop(key)
             else:
                 fresh += group
