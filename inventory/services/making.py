@@ -17,7 +17,7 @@ from inventory.selectors.stock import default_location
 from inventory.services.consumption import Consumed, Use, take_known
 from inventory.services.ledger import Holder, Kind, Movement, lock_for, valid_cost
 from inventory.services.reservations import release_reservations
-from inventory.services.shelf import Shelf
+from inventory.services.shelf import LOOKS, Shelf
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,12 @@ def receive_made(
     if is_last:
         held = Reservation.objects.filter(reference_type=order[0], reference_id=order[1])
         also |= Q(pk__in=held.values("balance"))
-    shelf = Shelf({use.product_id for use in uses}, holders={order, *waiting}, also=also, is_for_use=True)
-    place = _place(shelf, product)
-    taken, short = take_known(shelf, uses)
+    for _ in range(LOOKS):
+        shelf = Shelf({use.product_id for use in uses}, holders={order, *waiting}, also=also, is_for_use=True)
+        place = _place(shelf, product)
+        taken, short = take_known(shelf, uses)
+        if not short or not shelf.missed_something():
+            break
     cost = valid_cost(unit_cost(sum((row.quantity * row.unit_cost for row in taken), Decimal(0))))
     for share in shares:
         quantity = positive_quantity(share.quantity)
