@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
@@ -9,6 +10,7 @@ from urllib.parse import urlencode
 from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
 from unfold.decorators import display
 
 from blb3d.core.admin import AdminVerb, DocumentAdmin, DocumentInline, ReadOnlyInline
@@ -17,6 +19,7 @@ from inventory import services as inventory
 from inventory.admin.units import UnitForm
 from inventory.models import Vendor, VendorItem, VendorPrice
 from inventory.selectors.units import to_stock
+from inventory.selectors.vendor_performance import vendor_performance
 
 
 class SoldInline(ReadOnlyInline):
@@ -46,7 +49,7 @@ class VendorAdmin(DocumentAdmin):
     list_display = ("code", "name", "email", "phone", "lead_time_days", "currency", "is_active")
     list_filter = ("is_active",)
     search_fields = ("code", "name", "email")
-    header_fields = ("code", "email", "phone", "lead_time_days")
+    header_fields = ("code", "email", "phone", "lead_time_days", "last_year")
     related_documents = ("purchase_orders", "bills", "lots")
     inlines = (SoldInline,)
     fields = (
@@ -57,6 +60,22 @@ class VendorAdmin(DocumentAdmin):
         ("lead_time_days", "quarantine_receipts", "is_active"),
         "notes",
     )
+
+    @display(description="last 365 days")
+    def last_year(self, vendor: Vendor) -> str:
+        """Show in short how the vendor delivers."""
+        today = timezone.localdate()
+        since = today - datetime.timedelta(days=365)
+        rows = vendor_performance(since, today, today=today, vendor_code=vendor.code)
+        if not rows or rows[0].on_time_percent is None:
+            return ""
+        row = rows[0]
+        words = [f"{row.on_time_percent} % on time"]
+        if row.overdue:
+            words.append(f"{row.overdue} overdue")
+        if row.rejected_value:
+            words.append(f"{row.rejected_percent} % refused")
+        return ", ".join(words)
 
     def page_links(self, obj: Vendor) -> list[tuple[str, str]]:
         """Lead to how the vendor delivers."""

@@ -254,6 +254,7 @@ def test_vendors_are_judged_by_what_they_promised(buyer: Client) -> None:
     assert (row.on_time_percent, row.days_late) == (D("33.3"), D("3.0"))
     assert (row.rejected_percent, row.prices_changed, row.price_percent) == (D("23.8"), 1, D("25.0"))
     assert vendor_performance(today - 30 * day, today, today=today, vendor_code=quiet.code) == []
+    assert "33.3 % on time, 1 overdue, 23.8 % refused" in shown(buyer.get(url(vendor, "change")))
     page = shown(buyer.get(reverse("console-vendors"), {"vendor": "slow"}))
     assert "33.3 %" in page
     assert "QUIET" not in page

@@ -6,7 +6,7 @@ from blb3d.core.management.commands.error_reference import markdown
 FAMILIES = {
     "AUTH", "PERM", "VALID", "QUOTE", "FILE", "MATERIAL", "ORDER", "PAYMENT", "PROD", "PRINT", "STOCK", "LOT",
     "QUALITY", "RMA", "CHANGE", "HOOK", "INTEG", "CONFLICT", "RATE", "NOT_FOUND", "SERVER",
-    "FLOOR",
+    "FLOOR", "PURCHASE", "COUNT", "IMPORT",
     "PRINTER", "SLICE",  # of the adapters to machines and slicers, told to staff
 }  # fmt: skip
 
