@@ -200,10 +200,11 @@ def _post(
     reservations = _plan_reservations({key: change for key, change in held.items() if change}, known)
 
     effects, costs = _carry(movements, balances)
-    for key, balance in balances.items():
+    for key, change in on_hand.items():
         # Whoever posts on the same locked rows again starts from what they are now.
-        balance.on_hand_quantity += on_hand.get(key, _ZERO)
-        balance.allocated_quantity += allocated.get(key, _ZERO)
+        balance = balances[key]
+        balance.on_hand_quantity += change
+        balance.allocated_quantity += allocated[key]
         balance.cost_per_unit = costs.get(key, balance.cost_per_unit)
     _move_balances(on_hand, allocated, costs, balances)
     _move_reservations(*reservations)

@@ -36,7 +36,7 @@ PRODUCTS, LOTS_EACH = 4, 5
 #: Acts of one process have numbers of its own: its own number times this, and on.
 _NUMBERS = 10_000_000
 #: A lot that was empty is not in the queue of who began to wait before it came back. So long it does not count.
-_SETTLED = datetime.timedelta(seconds=1)
+_SETTLED = datetime.timedelta(seconds=3)
 
 
 @dataclass
@@ -61,7 +61,7 @@ def fill() -> Stock:
         made = [
             receive(
                 product,
-                "5",
+                "1.5",
                 received_at=now - datetime.timedelta(days=6 - turn),
                 expires_at=now + datetime.timedelta(days=90 - turn) if expires else None,
             ).pk
@@ -116,7 +116,7 @@ class Process:
                     product,
                     self.stock.place_id,
                     self.chance.choice(self.stock.lots[product]),
-                    self.quantity() * D("1.25"),
+                    self.quantity(),
                     unit_cost=D(self.chance.randint(90_000, 130_000)) / 10_000,
                     reference_type="purchase_order",
                     reference_id=number,

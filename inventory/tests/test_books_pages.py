@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -12,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from blb3d.accounts.roles import sync_roles
 from blb3d.accounts.tests.factories import StaffFactory, SuperuserFactory
 from inventory import services as inventory
 from inventory.models import Inventory, InventoryTransaction, ReconciliationReport, StockPeriod
@@ -84,6 +86,24 @@ def test_a_period_is_laid_down_closed_and_opened_again_in_the_console(console: C
     act(console, period, "reopen", reason="a late bill")
     period.refresh_from_db()
     assert period.status == "open"
+
+
+def test_who_closes_the_books_does_not_open_them_again_or_date_back_without_a_limit() -> None:
+    sync_roles()
+    may = {
+        role: {
+            name
+            for name in ("close_stockperiod", "reopen_stockperiod", "backdate_stock", "reverse_inventorytransaction")
+            if Group.objects.get(name=role).permissions.filter(codename=name).exists()
+        }
+        for role in ("operator", "purchasing", "manager", "owner")
+    }
+    assert may == {
+        "operator": set(),
+        "purchasing": set(),
+        "manager": {"close_stockperiod", "reverse_inventorytransaction"},
+        "owner": {"close_stockperiod", "reopen_stockperiod", "backdate_stock", "reverse_inventorytransaction"},
+    }
 
 
 def test_an_overlapping_period_is_refused_with_what_was_typed(console: Client) -> None:
