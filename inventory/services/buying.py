@@ -20,7 +20,6 @@ from blb3d.core.verbs import verb
 from inventory.errors import NoVendor
 from inventory.models import Product, PurchaseOrder, PurchaseOrderLine, Vendor, VendorItem
 from inventory.selectors.sourcing import (
-    Price,
     factor_of,
     price_for,
     prices_of,
@@ -47,18 +46,16 @@ class Want:
 
 @dataclass
 class _Asked:
-    """What is asked of one vendor of one product in all."""
+    """What is asked of one vendor of one product for one day."""
 
     product: Product
-    quantity: Decimal = _ZERO
     needed_on: datetime.date | None = None
+    quantity: Decimal = _ZERO
     notes: list[str] = field(default_factory=list)
 
     def add(self, want: Want) -> None:
-        """Add a want; the earliest day counts for all."""
+        """Add a want."""
         self.quantity += want.quantity
-        days = [day for day in (self.needed_on, want.needed_on) if day is not None]
-        self.needed_on = min(days) if days else None
         if want.note and want.note not in self.notes:
             self.notes.append(want.note)
 
@@ -68,10 +65,11 @@ def buy(wants: Sequence[Want], *, add_to_drafts: bool = False, actor: User) -> l
     """Write draft orders for what is wanted, one for each vendor, and return them by the vendor's code.
 
     Each line is in the unit of the vendor's item, not below its minimum and in its steps, at the price that holds
-    today for so many; spools and boxes come whole. Without an item it is in the product's purchase unit at its
-    standard cost. Several wants of one product are one line. ``add_to_drafts`` adds to each vendor's youngest draft
-    instead of writing another. The number of statements depends on how many vendors there are, not on how much is
-    wanted.
+    today for all of the product that is wanted; spools and boxes come whole. Without an item it is in the product's
+    purchase unit at its standard cost. Wants of one product for one day are one line; what has no day comes with the
+    first that has one. A line is expected when it is needed, but not before its lead time is over. ``add_to_drafts``
+    adds to each vendor's youngest draft instead of writing another. The number of statements depends on how many
+    vendors there are, not on how much is wanted.
 
     Raises:
         InvalidValue: nothing is wanted, or a quantity is not above 0.
@@ -83,7 +81,7 @@ def buy(wants: Sequence[Want], *, add_to_drafts: bool = False, actor: User) -> l
         positive_quantity(want.quantity)
     today = timezone.localdate()
     asked, vendors = _by_vendor(wants)
-    pairs = {(vendor_id, product_id) for vendor_id, rows in asked.items() for product_id in rows}
+    pairs = {(vendor_id, row.product.pk) for vendor_id, rows in asked.items() for row in rows}
     items = vendor_items(pairs)
     prices = prices_of([item.pk for item in items.values()], today)
     factors = unit_factors({product_id for _, product_id in pairs})
@@ -94,13 +92,18 @@ def buy(wants: Sequence[Want], *, add_to_drafts: bool = False, actor: User) -> l
     written: dict[int, list[PurchaseOrderLine]] = {}
     for vendor_id, vendor in vendors.items():
         order = orders.setdefault(vendor_id, PurchaseOrder(vendor=vendor, currency=vendor.currency))
-        rows = sorted(asked[vendor_id].values(), key=lambda row: row.product.sku)
-        lines = written[vendor_id] = []
-        for number, row in enumerate(rows, start=numbers.get(vendor_id, 0) + 1):
-            item = items.get((vendor_id, row.product.pk))
-            line = _line(row, vendor, item, prices.get(item.pk, []) if item else [], factors, today)
+        rows = sorted(asked[vendor_id], key=lambda row: (row.product.sku, row.needed_on or today))
+        lines = written[vendor_id] = [
+            _line(row, vendor, items.get((vendor_id, row.product.pk)), factors, today) for row in rows
+        ]
+        totals: dict[int, Decimal] = defaultdict(Decimal)
+        for line in lines:
+            totals[line.product_id] += line.quantity
+        for number, line in enumerate(lines, start=numbers.get(vendor_id, 0) + 1):
             line.line_number = number
-            lines.append(line)
+            item = items.get((vendor_id, line.product_id))
+            price = price_for(prices.get(item.pk, []), totals[line.product_id], today) if item is not None else None
+            line.unit_price = line.unit_price if price is None else price
         _add_to_head(order, lines, rows, actor)
     changed = [order for order in orders.values() if order.pk]
     new = sorted((order for order in orders.values() if not order.pk), key=lambda order: order.vendor.code)
@@ -116,8 +119,8 @@ def buy(wants: Sequence[Want], *, add_to_drafts: bool = False, actor: User) -> l
     return sorted(orders.values(), key=lambda order: order.vendor.code)
 
 
-def _by_vendor(wants: Sequence[Want]) -> tuple[dict[int, dict[int, _Asked]], dict[int, Vendor]]:
-    """Return what is asked of each vendor by product, and the vendors.
+def _by_vendor(wants: Sequence[Want]) -> tuple[dict[int, list[_Asked]], dict[int, Vendor]]:
+    """Return what is asked of each vendor by product and day, and the vendors.
 
     Raises:
         NoVendor: nobody is known to sell some of the products.
@@ -129,11 +132,27 @@ def _by_vendor(wants: Sequence[Want]) -> tuple[dict[int, dict[int, _Asked]], dic
         raise NoVendor(f"No vendor is known for {', '.join(missing)}.", details={"skus": missing})
     vendors = {want.vendor.pk: want.vendor for want in wants if want.vendor is not None}
     vendors |= Vendor.objects.in_bulk({source.vendor_id for source in found.values()} - set(vendors))
-    asked: dict[int, dict[int, _Asked]] = defaultdict(dict)
+    asked: dict[int, dict[tuple[int, datetime.date | None], _Asked]] = defaultdict(dict)
     for want in wants:
         vendor_id = want.vendor.pk if want.vendor is not None else found[want.product.pk].vendor_id
-        asked[vendor_id].setdefault(want.product.pk, _Asked(want.product)).add(want)
-    return asked, vendors
+        key = (want.product.pk, want.needed_on)
+        asked[vendor_id].setdefault(key, _Asked(want.product, want.needed_on)).add(want)
+    return {vendor_id: _joined(rows) for vendor_id, rows in asked.items()}, vendors
+
+
+def _joined(rows: Mapping[tuple[int, datetime.date | None], _Asked]) -> list[_Asked]:
+    """Return what is asked of a vendor; what has no day comes with the first of its product that has one."""
+    found: dict[int, _Asked] = {}
+    dated = sorted((row for row in rows.values() if row.needed_on), key=lambda row: row.needed_on or datetime.date.min)
+    for row in dated:
+        found.setdefault(row.product.pk, row)
+    undated = [row for row in rows.values() if row.needed_on is None]
+    for row in undated:
+        first = found.get(row.product.pk)
+        if first is not None:
+            first.quantity += row.quantity
+            first.notes += [note for note in row.notes if note not in first.notes]
+    return [*dated, *(row for row in undated if row.product.pk not in found)]
 
 
 def _count_drafts(vendors: Mapping[int, Vendor]) -> int:
@@ -177,11 +196,10 @@ def _line(
     asked: _Asked,
     vendor: Vendor,
     item: VendorItem | None,
-    prices: Sequence[Price],
     factors: Factors,
     today: datetime.date,
 ) -> PurchaseOrderLine:
-    """Return the line that a vendor needs to send at least what is asked."""
+    """Return the line that a vendor needs to send at least what is asked, at the standard cost."""
     product = asked.product
     unit = item.unit if item is not None else purchase_unit(product)
     factor = factor_of(product, unit, factors)
@@ -189,7 +207,6 @@ def _line(
     quantity = (asked.quantity / factor).quantize(QUANTUM, rounding=ROUND_CEILING)
     minimum, multiple = (item.minimum_quantity, item.order_multiple) if item is not None else (_ZERO, _ZERO)
     quantity = purchase_quantity(quantity, minimum, step_of(unit, multiple))
-    price = price_for(prices, quantity, today) if item is not None else None
     stock_quantity(product, quantity, unit, factors=factors)
     days = vendor.lead_time_days if item is None or item.lead_time_days is None else item.lead_time_days
     return PurchaseOrderLine(
@@ -197,7 +214,7 @@ def _line(
         vendor_sku=item.vendor_sku if item is not None else "",
         quantity=round_quantity(quantity),
         unit_of_measure=unit,
-        unit_price=round_quantity(product.unit_cost * factor) if price is None else price,
+        unit_price=round_quantity(product.unit_cost * factor),
         needed_on=asked.needed_on,
-        expected_on=today + datetime.timedelta(days=days),
+        expected_on=max(today + datetime.timedelta(days=days), asked.needed_on or today),
     )

@@ -296,6 +296,8 @@ def reschedule_purchase(
 def cancel_purchase_rest(order: PurchaseOrder, *, line_ids: Collection[int], reason: str, actor: User) -> PurchaseOrder:
     """Expect no more of some lines; when nothing is owed any more, the order is closed short, or cancelled.
 
+    Of a draft the lines are taken off: nobody was asked for them.
+
     Raises:
         ReasonRequired: no reason is given.
         InvalidTransition: the order is not on its way.
@@ -304,7 +306,9 @@ def cancel_purchase_rest(order: PurchaseOrder, *, line_ids: Collection[int], rea
     """
     if not reason.strip():
         raise ReasonRequired(details={"step": "cancel_rest"})
-    row, lines = _open_lines(order, line_ids, "cancel_rest", _ON_ITS_WAY)
+    row, lines = _open_lines(order, line_ids, "cancel_rest", (Status.DRAFT, *_ON_ITS_WAY))
+    if row.status == Status.DRAFT:
+        return _take_off(order, lines, actor=actor, reason=reason)
     for line in lines:
         line.quantity_cancelled += line.owed
     update_documents(lines, ["quantity_cancelled"])
@@ -324,6 +328,16 @@ def cancel_purchase_rest(order: PurchaseOrder, *, line_ids: Collection[int], rea
         )
     order.refresh_from_db()
     return order
+
+
+def _take_off(order: PurchaseOrder, lines: Sequence[PurchaseOrderLine], *, actor: User, reason: str) -> PurchaseOrder:
+    """Take lines off a draft, or cancel it where no line would be left."""
+    if order.lines.count() == len(lines):
+        return cancel_purchase(order, reason=reason, actor=actor)
+    for line in lines:
+        line.deleted_at = timezone.now()
+    update_documents(lines, ["deleted_at"])
+    return settle_purchase(order, actor=actor)
 
 
 def _open_lines(

@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from blb3d.core.errors import InvalidValue
+from blb3d.core.errors import InvalidTransition, InvalidValue
 from blb3d.core.tests.counting import statements_of
 from inventory import services as inventory
 from inventory.errors import NoVendor
@@ -54,9 +54,37 @@ def test_what_is_wanted_becomes_a_draft_in_the_vendors_unit_steps_and_price():
         D("19.9"),
         "PLA-1K",
     )
-    assert (line.needed_on, line.expected_on) == (needed, timezone.localdate() + datetime.timedelta(days=3))
+    assert (line.needed_on, line.expected_on) == (needed, needed)
     assert (order.status, order.vendor, order.subtotal, order.notes) == ("draft", vendor, D("119.40"), "For the lamps")
     assert order.po_number.startswith("PUR-")
+
+
+def test_each_day_is_a_line_at_the_price_of_all_of_them_and_not_expected_before_its_lead_time_is_over():
+    today, bolt, vendor = timezone.localdate(), ComponentFactory(), VendorFactory(lead_time_days=5)
+    sells(vendor, bolt, "each", prices={"0": "0.10", "100": "0.08"}, minimum_quantity=D(50))
+    soon, later = (today + datetime.timedelta(days=days) for days in (2, 30))
+    (order,) = bought(Want(bolt, D(60), later), Want(bolt, D(10), soon), Want(bolt, D(20), soon), Want(bolt, D(5)))
+    rows = order.lines.values_list("line_number", "quantity", "unit_price", "needed_on", "expected_on")
+    assert list(rows.order_by("line_number")) == [
+        (1, D(50), D("0.08"), soon, today + datetime.timedelta(days=5)),
+        (2, D(60), D("0.08"), later, later),
+    ]
+    assert (order.subtotal, order.expected_on) == (D("8.80"), later)
+
+
+def test_what_nobody_needs_is_taken_off_a_draft_and_the_last_line_cancels_it():
+    bolt, nut, vendor = ComponentFactory(), ComponentFactory(), VendorFactory()
+    for part in (bolt, nut):
+        sells(vendor, part, "each", prices={"0": "0.10"})
+    (order,) = bought(Want(bolt, D(10)), Want(nut, D(20)))
+    first, second = order.lines.order_by("line_number")
+    actor = system_actor()
+    inventory.cancel_purchase_rest(order, line_ids=[first.pk], reason="nobody needs it", actor=actor)
+    assert (order.status, order.subtotal, list(order.lines.all())) == ("draft", D("2.00"), [second])
+    inventory.cancel_purchase_rest(order, line_ids=[second.pk], reason="nor this", actor=actor)
+    assert order.status == "cancelled"
+    with pytest.raises(InvalidTransition):
+        inventory.cancel_purchase_rest(order, line_ids=[second.pk], reason="again", actor=actor)
 
 
 def test_less_than_the_minimum_is_raised_to_it_and_the_price_is_that_of_the_quantity():
