@@ -385,6 +385,17 @@ def test_stock_that_contradicts_what_is_there_is_told_by_row() -> None:
     assert InventoryTransaction.objects.count() == before
 
 
+def test_a_cost_per_gram_may_have_more_decimals_than_one_per_kg_is_kept_with() -> None:
+    LocationFactory()
+    MaterialFactory(sku="M-1")
+    take("stock", "product,lot,quantity,unit,cost\nM-1,L-1,1500,g,0.018555\n")
+    lot = MaterialLot.objects.get()
+    assert (lot.quantity_remaining, lot.unit_cost) == (D("1.5"), D("18.5550"))
+    assert errors("stock", "product,lot,quantity,unit,cost\nM-1,L-2,1,g,99999999\n") == [
+        (2, "cost", "is 99999999000.0000 per kg; at most 99999999.9999 is kept")
+    ]
+
+
 def test_a_lot_that_needs_a_certificate_waits_for_it() -> None:
     LocationFactory()
     MaterialFactory(sku="M-1", requires_certificate=True)

@@ -51,6 +51,9 @@ from inventory.services.ledger import Kind, Movement, post_opening
 #: Ledger rows of an import say so; a table that is read again finds them by this.
 REASON = "Opening stock"
 
+#: Per stock unit.
+_DEAREST = Decimal("99999999.9999")
+
 STOCK_COLUMNS = (
     Column(
         "product",
@@ -81,7 +84,7 @@ STOCK_COLUMNS = (
     Column(
         "unit_cost",
         ("cost", "price", "cost per unit", "unit price"),
-        number(),
+        number(digits=20, places=8),
         "Per unit of the row; empty: the product's standard cost",
         "18.50",
         is_number=True,
@@ -241,6 +244,9 @@ def _stock(sheet: Sheet, row: Row, known: _Known) -> _Stock | None:
     if "unit_cost" in values:
         # Told per unit of the row: 20.00 per spool of 1 kg, 0.02 per g.
         cost = round_quantity(values["unit_cost"] * values["quantity"] / quantity)
+        if cost > _DEAREST:
+            sheet.wrong(row, "unit_cost", f"is {cost:f} per {product.unit_of_measure}; at most {_DEAREST:f} is kept")
+            return None
     return _Stock(row, product, place, quantity, cost, received, expires, vendor, values.get("vendor_lot", ""))
 
 
