@@ -52,6 +52,7 @@ from production.mrp.netchange import Planner
 from production.selectors.mrp_ground import load_change, load_problem
 from production.services.mrp_writing import write_plan
 from production.tests.factories import black_pla, cleared, confirmed, draft, finished, printable, queued, stock
+from production.tests.mrp_reference import reference_plan
 
 pytestmark = pytest.mark.django_db
 
@@ -238,6 +239,7 @@ def test_printed_units_have_their_filament_and_still_need_what_is_taken_when_the
     problem = load_problem(TODAY)
     wanted = {peg.item: peg.quantity for peg in plan(problem).pegs if peg.need == (PRODUCTION, order.pk, 0)}
     assert wanted == {black_pla().pk: 4_000, box.pk: 60_000}
+    assert plan(problem) == reference_plan(problem)
     assert order.bom_id == bom.pk
 
 
