@@ -126,7 +126,9 @@ def book_use(job: PrintJob, grams: Mapping[int, Decimal], *, actor: User) -> Non
         costs[targets[part_taken.use_index][1]] += part_taken.quantity * part_taken.unit_cost
     for order in over:
         _put_on_units(order, round_quantity(costs[order.pk]), actor=actor)
-    link(record_uses([(*targets[row.use_index], row) for row in taken], job=job, booked=booked, actor=actor))
+    edges = record_uses([(*targets[row.use_index], row) for row in taken], job=job, booked=booked, actor=actor)
+    # The first filament of a job that is not counted yet: nothing else can have been traced to it.
+    link(edges, new=not any(booked.values()) and job.cleared_at is None)
     for filament in changed:
         before, filament.used_grams = filament.used_grams or Decimal(0), round_quantity(grams[filament.position])
         shares = reels[filament.position]

@@ -48,7 +48,7 @@ def begin_job(
     orders = lock_job(job)
     if job.status in (Status.PRINTING, Status.PAUSED):
         return job
-    with PRINT_JOB.step(job, "begin", actor=actor) as move:
+    with PRINT_JOB.step(job, "begin", actor=actor, is_locked=True) as move:
         job.printer = job.printer or printer
         _start(job, orders, at=at or timezone.now(), actor=actor)
         move.payload["production_order_ids"] = [order.pk for order in orders]
@@ -139,7 +139,7 @@ def record_paused(job: PrintJob, *, actor: User, reason: str = "") -> PrintJob:
     """Note that the machine paused; ``reason`` is what it says about why."""
     lock_job(job)
     if job.status != Status.PAUSED:
-        with PRINT_JOB.step(job, "pause", actor=actor, reason=reason):
+        with PRINT_JOB.step(job, "pause", actor=actor, reason=reason, is_locked=True):
             job.error_text = reason[:500]
     return job
 
@@ -149,7 +149,7 @@ def record_resumed(job: PrintJob, *, actor: User) -> PrintJob:
     """Note that the machine went on after a pause."""
     lock_job(job)
     if job.status != Status.PRINTING:
-        with PRINT_JOB.step(job, "resume", actor=actor):
+        with PRINT_JOB.step(job, "resume", actor=actor, is_locked=True):
             job.error_text = ""
     return job
 
@@ -180,7 +180,7 @@ def record_finished(
     if job.status == Status.FINISHED:
         return _correct(job, minutes=minutes, grams=grams, actor=actor)
     at = at or timezone.now()
-    with PRINT_JOB.step(job, "finish", actor=actor, reason=reason) as move:
+    with PRINT_JOB.step(job, "finish", actor=actor, reason=reason, is_locked=True) as move:
         if job.started_at is None:
             _start(job, orders, at=job.sent_at or at, actor=actor)
         job.finished_at = at
@@ -256,7 +256,9 @@ def record_failed(
     lock_job(job)
     if job.status == Status.FAILED:
         return job
-    with PRINT_JOB.step(job, "fail", actor=actor, reason=text or code or "The printer gave no reason") as move:
+    with PRINT_JOB.step(
+        job, "fail", actor=actor, reason=text or code or "The printer gave no reason", is_locked=True
+    ) as move:
         job.error_code, job.error_text = code[:40], text[:500]
         _ended_early(move, progress_percent, at, actor=actor)
     return job
@@ -280,7 +282,7 @@ def record_cancelled(
     lock_job(job)
     if job.status == Status.CANCELLED:
         return job
-    with PRINT_JOB.step(job, "cancel", actor=actor, reason=reason) as move:
+    with PRINT_JOB.step(job, "cancel", actor=actor, reason=reason, is_locked=True) as move:
         _ended_early(move, progress_percent, at, actor=actor)
     return job
 
@@ -341,7 +343,7 @@ def requeue_job(job: PrintJob, *, actor: User, reason: str) -> PrintJob:
     lock_job(job)
     if job.status == Status.QUEUED:
         return job
-    with PRINT_JOB.step(job, "requeue", actor=actor, reason=reason):
+    with PRINT_JOB.step(job, "requeue", actor=actor, reason=reason, is_locked=True):
         job.refused_by, job.refused_at = job.printer, timezone.now()
         job.printer = job.print_file = job.sent_at = job.cancel_requested_at = None
         job.submission_id = job.subtask_name = job.bambu_job_id = ""
@@ -355,7 +357,7 @@ def lose_job(job: PrintJob, *, actor: User, reason: str) -> PrintJob:
     """Note that nobody saw how the job ended: it keeps its printer until a person decides."""
     lock_job(job)
     if job.status != Status.UNKNOWN:
-        with PRINT_JOB.step(job, "lose", actor=actor, reason=reason):
+        with PRINT_JOB.step(job, "lose", actor=actor, reason=reason, is_locked=True):
             job.error_text = reason[:500]
     return job
 
