@@ -15,6 +15,7 @@ from unfold.decorators import display
 
 from blb3d.accounts.models import User
 from blb3d.core.admin import AdminVerb, DocumentAdmin, DocumentInline, ReadOnlyInline, money_column
+from blb3d.core.admin.reading import readings
 from blb3d.core.admin.verbs import worded
 from blb3d.core.errors import BLB3DError
 from blb3d.core.money import line_total
@@ -66,12 +67,13 @@ class PurchaseOrderLineInline(UnitsInline, DocumentInline):
         "came",
     )
     readonly_fields = ("amount", "came")
+    list_related = ("purchase_order",)
     show_change_link = False
 
     @display(description="total")
     def amount(self, line: PurchaseOrderLine) -> str:
         """Show what the line comes to."""
-        return money(line_total(line.unit_price, line.quantity)) if line.pk else "–"
+        return money(line_total(line.unit_price, line.quantity), line.purchase_order.currency) if line.pk else "–"
 
     @display(description="came")
     def came(self, line: PurchaseOrderLine) -> str:
@@ -87,6 +89,17 @@ class PurchaseOrderLineInline(UnitsInline, DocumentInline):
 
     def _is_draft(self, obj: Any) -> bool:
         return obj is None or obj.status == Status.DRAFT
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        """Return the columns; of an order that was sent they are only read, so they read as people do."""
+        names = list(super().get_fields(request, obj))
+        columns = {} if self._is_draft(obj) else readings(self.model)
+        return [columns.get(name, name) for name in names]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[Any, ...]:
+        """Return what nobody types, and what is only read."""
+        read = () if self._is_draft(obj) else readings(self.model).values()
+        return (*super().get_readonly_fields(request, obj), *read)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Allow new lines on a draft."""

@@ -54,10 +54,12 @@ class VendorAdmin(DocumentAdmin):
     inlines = (SoldInline,)
     fields = (
         ("code", "name"),
-        ("contact_name", "email", "phone"),
+        ("contact_name", "email"),
+        ("phone", "our_account"),
         "address",
-        ("our_account", "currency", "payment_days"),
-        ("lead_time_days", "quarantine_receipts", "is_active"),
+        ("currency", "payment_days"),
+        ("lead_time_days", "is_active"),
+        "quarantine_receipts",
         "notes",
     )
 
@@ -106,8 +108,9 @@ class VendorItemAdmin(DocumentAdmin):
     readonly_fields = ("is_preferred",)
     fields = (
         ("vendor", "product"),
-        ("vendor_sku", "unit", "lead_time_days"),
-        ("minimum_quantity", "order_multiple", "is_active"),
+        ("vendor_sku", "unit"),
+        ("minimum_quantity", "order_multiple"),
+        ("lead_time_days", "is_active"),
     )
     inlines = (PriceInline,)
     extra_verbs = (
