@@ -45,7 +45,6 @@ from inventory.models import (
     Vendor,
     VendorItem,
 )
-from inventory.services.catalogue import ProductFields
 from production import services as production
 from production.models import Printer, PrinterSlot, Routing, WorkCenter
 from production.ports import SliceFilament, Slicer, SliceRequest
@@ -144,6 +143,7 @@ def add_filament(filament: Filament, seeder: User) -> Product:
     found = Product.objects.filter(sku=filament.sku).first()
     if found:
         return found
+    celsius, hours, open_hours = DRYING.get(filament.kind, (0, Decimal(0), 0))
     product = inventory.create_product(
         sku=filament.sku,
         name=f"{filament.kind} {filament.color} 1.75 mm",
@@ -160,7 +160,10 @@ def add_filament(filament: Filament, seeder: User) -> Product:
         density_g_cm3=filament.density,
         is_lot_tracked=True,
         is_type_default=filament.is_default,
-        **_drying(filament.kind),
+        is_hygroscopic=filament.kind in DRYING,
+        drying_celsius=celsius,
+        drying_hours=hours,
+        open_hours=open_hours,
         reorder_point=Decimal(1),
         lead_time_days=5,
         actor=seeder,
@@ -176,14 +179,6 @@ def add_filament(filament: Filament, seeder: User) -> Product:
             actor=seeder,
         )
     return product
-
-
-def _drying(kind: str) -> ProductFields:
-    """Return how a kind of filament is dried, where it takes up water."""
-    if kind not in DRYING:
-        return {}
-    celsius, hours, open_hours = DRYING[kind]
-    return {"is_hygroscopic": True, "drying_celsius": celsius, "drying_hours": hours, "open_hours": open_hours}
 
 
 def add_spools(seeder: User) -> None:
