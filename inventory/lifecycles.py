@@ -82,6 +82,8 @@ REQUISITION = Lifecycle(
     number="number",
     steps=[
         Step("order", ("open",), ("ordered",), None, "inventory.order_purchaserequisition", style="primary"),
+        # Its order was cancelled.
+        Step("reopen", ("ordered",), ("open",)),
         Step(
             "refuse",
             ("open",),

@@ -20,8 +20,8 @@ from blb3d.core.outbox import emit
 from blb3d.core.units import positive_quantity
 from blb3d.core.verbs import verb
 from inventory.errors import ApprovalNeeded, ApprovesOwnOrder, NothingOwed, NoVendorAddress, PurchaseNotEditable
-from inventory.lifecycles import PURCHASE_ORDER
-from inventory.models import Product, PurchaseOrder, PurchaseOrderLine, Vendor
+from inventory.lifecycles import PURCHASE_ORDER, REQUISITION
+from inventory.models import Product, PurchaseOrder, PurchaseOrderLine, PurchaseRequisition, Vendor
 from inventory.selectors.units import stock_quantity, unit_factors
 from inventory.services.ledger import valid_cost
 
@@ -370,7 +370,9 @@ def close_purchase_short(order: PurchaseOrder, *, actor: User, reason: str) -> P
 
 @verb
 def cancel_purchase(order: PurchaseOrder, *, actor: User, reason: str) -> PurchaseOrder:
-    """Cancel an order of which nothing has come."""
+    """Cancel an order of which nothing has come; the requisitions that it answered are open again."""
     with PURCHASE_ORDER.step(order, "cancel", actor=actor, reason=reason):
-        pass
+        asked = list(order.requisitions.filter(status=PurchaseRequisition.Status.ORDERED))
+        with REQUISITION.step_many(asked, "reopen", actor=actor, reason=reason) as move:
+            move.set(purchase_order=None)
     return order

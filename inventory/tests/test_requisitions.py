@@ -89,3 +89,15 @@ def test_what_cannot_be_bought_is_not_asked_for(pla):
         with pytest.raises(error):
             asked(product, quantity, unit=unit)
     assert not PurchaseRequisition.objects.exists()
+
+
+def test_when_its_order_is_cancelled_a_requisition_is_open_again(pla):
+    rows = [asked(pla, "1"), asked(pla, "2")]
+    other = asked(pla, "3", vendor=VendorFactory())
+    inventory.order_requisitions([*rows, other], actor=system_actor())
+    order = PurchaseOrder.objects.get(vendor__code="USUAL")
+    inventory.cancel_purchase(order, reason="too dear", actor=system_actor())
+    found = PurchaseRequisition.objects.order_by("pk").values_list("status", "purchase_order__vendor__code")
+    assert list(found) == [("open", None), ("open", None), ("ordered", other.vendor.code)]
+    (again,) = inventory.order_requisitions(rows, actor=system_actor())
+    assert again.lines.get().quantity == D(4)
