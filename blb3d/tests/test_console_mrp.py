@@ -262,6 +262,21 @@ def test_earlier_runs_are_listed_and_compared(boss: Client, farm: Product) -> No
     assert boss.get("/admin/production/mrprun/").status_code == 200
 
 
+def test_a_forecast_is_entered_by_hand_and_taken_back(boss: Client) -> None:
+    part = ComponentFactory(sku="PART")
+    body = {"product": part.pk, "starts_on": str(day(10)), "ends_on": str(day(16)), "quantity": "12", "notes": "fair"}
+    wrong = boss.post("/admin/production/forecast/add/", {**body, "ends_on": str(day(9))})
+    assert wrong.status_code == 200
+    assert not Forecast.objects.exists()
+    boss.post("/admin/production/forecast/add/", body)
+    forecast = Forecast.objects.get()
+    assert (forecast.quantity, forecast.created_by) == (Decimal(12), User.objects.get(email="boss@example.com"))
+    assert mrp.run_mrp(actor=system_actor()).planned_to_buy == 1
+    boss.post(f"/admin/production/forecast/{forecast.pk}/verb/remove/", {"_answered": "1"})
+    assert not Forecast.objects.exists()
+    assert mrp.run_mrp(actor=system_actor()).planned_to_buy == 0
+
+
 def test_a_run_that_failed_is_told_on_the_page(boss: Client, farm: Product) -> None:
     mrp.run_mrp(actor=system_actor())
     MRPRun.objects.create(

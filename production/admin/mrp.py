@@ -7,7 +7,8 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from unfold.contrib.filters.admin import RangeDateFilter, RangeDateTimeFilter
 
 from blb3d.accounts.models import User
@@ -15,6 +16,11 @@ from blb3d.core.admin import AdminVerb, DocumentAdmin, LedgerAdmin, VerbForm
 from inventory.models import Vendor
 from production.models import FirmOrder, Forecast, MRPRun, Replenish
 from production.services import mrp
+
+
+def _remove(forecast: Forecast, *, actor: User) -> HttpResponse:
+    mrp.remove_forecast(forecast, actor=actor)
+    return redirect("admin:production_forecast_changelist")
 
 
 @admin.register(Forecast)
@@ -27,7 +33,7 @@ class ForecastAdmin(DocumentAdmin):
     extra_verbs = (
         AdminVerb(
             name="remove",
-            call=mrp.remove_forecast,
+            call=_remove,
             permission="production.delete_forecast",
             style="danger",
             confirm="Nothing is planned for it any more from the next run on.",

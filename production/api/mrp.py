@@ -346,7 +346,7 @@ class MRPRunViewSet(PermittedMixin, mixins.ListModelMixin, mixins.RetrieveModelM
     @action(detail=True, url_path="planned-orders", pagination_class=CursorPagination)
     def planned_orders(self, request: Request, pk: str, **_: Any) -> Response:
         """Return what the run proposes to buy and to make, and for whom."""
-        run = self.get_object()
+        run = self._run_with_rows()
         asked = PlannedOrderFilter(request.query_params, PlannedOrder.objects.filter(run=run))
         if not asked.is_valid():
             raise InvalidValue("A filter is not valid.", details={"fields": asked.errors.get_json_data()})
@@ -363,7 +363,9 @@ class MRPRunViewSet(PermittedMixin, mixins.ListModelMixin, mixins.RetrieveModelM
     @action(detail=True, pagination_class=CursorPagination)
     def messages(self, request: Request, pk: str, **_: Any) -> Response:
         """Return what should become of open orders."""
-        rows = self._page(PlanMessage.objects.filter(run=self.get_object()).select_related("product").order_by("-id"))
+        rows = self._page(
+            PlanMessage.objects.filter(run=self._run_with_rows()).select_related("product").order_by("-id")
+        )
         shown = PlanMessageSerializer(rows, many=True, context={"names": message_names(rows)})
         return self.get_paginated_response(shown.data)
 
@@ -375,7 +377,7 @@ class MRPRunViewSet(PermittedMixin, mixins.ListModelMixin, mixins.RetrieveModelM
     @action(detail=True, pagination_class=CursorPagination)
     def late(self, request: Request, pk: str, **_: Any) -> Response:
         """Return the demands that will be served late, and the product that is the reason."""
-        run = self.get_object()
+        run = self._run_with_rows()
         rows = self._page(PlanLate.objects.filter(run=run).select_related("product", "cause").order_by("-id"))
         names = names_of({(row.reference_type, row.reference_id, 0) for row in rows})
         return self.get_paginated_response(PlanLateSerializer(rows, many=True, context={"names": names}).data)
@@ -416,6 +418,12 @@ class MRPRunViewSet(PermittedMixin, mixins.ListModelMixin, mixins.RetrieveModelM
         for permission in release_permissions(row.kind for row in rows):
             allow(acting_user(request), permission)
         return _released(mrp.release(rows, actor=acting_user(request)))
+
+    def _run_with_rows(self) -> MRPRun:
+        run = self.get_object()
+        if not run.has_rows:
+            raise NoPlan(f"Of {run.number} only the figures are kept.", details={"id": run.pk})
+        return run
 
     def _chosen(self, given: dict[str, Any]) -> list[PlannedOrder]:
         pks = set(given["planned_orders"])

@@ -231,7 +231,7 @@ class Pegging:
         return max([day, *late])
 
 
-def names_of(keys: Iterable[Key]) -> dict[Key, Named]:
+def names_of(keys: Collection[Key]) -> dict[Key, Named]:
     """Return what people call documents that need or bring something, in a constant number of statements."""
     ids: dict[str, set[int]] = defaultdict(set)
     for kind, pk, _ in keys:

@@ -96,6 +96,17 @@ def test_a_run_is_made_and_read(staff: APIClient, farm: ProductionOrder) -> None
     assert MRPRun.objects.count() == 1
 
 
+def test_of_an_old_run_only_the_figures_are_kept(staff: APIClient, farm: ProductionOrder, settings: Any) -> None:
+    settings.MRP_RUNS_KEPT = 1
+    old = mrp.run_mrp(actor=system_actor())
+    mrp.run_mrp(actor=system_actor())
+    body = staff.get(f"{RUNS}/{old.number}").json()
+    assert (body["has_rows"], body["planned_to_buy"]) == (False, 2)
+    for name in ("planned-orders", "messages", "late"):
+        answer = staff.get(f"{RUNS}/{old.number}/{name}")
+        assert (answer.status_code, answer.json()["error_code"]) == (404, "PROD_065")
+
+
 def test_a_repeated_request_runs_once(staff: APIClient, farm: ProductionOrder) -> None:
     answers = [staff.post(RUNS, {}, format="json", headers={"Idempotency-Key": "night"}) for _ in range(2)]
     assert answers[0].json() == answers[1].json()
