@@ -194,10 +194,13 @@ def replace_boms(bills: Sequence[BOMSpec], *, is_checked: bool = False) -> list[
     if len(products) != len(bills):
         raise InvalidValue("A product has one bill of materials.", details={"field": "product"})
     common = frozenset(Unit.values)
-    own_units = any(line.unit not in common for bill in bills for line in bill.lines)
-    factors = unit_factors([line.component.pk for bill in bills for line in bill.lines]) if own_units else {}
+    # Whoever changes a component's own unit waits for the bill, and then sees that it is in use.
+    counted = {line.component.pk for bill in bills for line in bill.lines if line.unit not in common}
+    locked = counted if is_checked else counted | products.keys()
+    if locked:
+        lock_documents(Product.objects.filter(pk__in=locked))
+    factors = unit_factors(counted) if counted else {}
     if not is_checked:
-        lock_documents(Product.objects.filter(pk__in=products))
         _refuse_cycle({pk: [line.component.pk for line in bill.lines] for pk, bill in products.items()})
     old = list(BOM.objects.filter(product__in=products, is_active=True))
     for bom in old:

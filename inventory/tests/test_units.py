@@ -1,6 +1,7 @@
 """A product's own units: bought by the spool, stocked in kg, used in grams, and never off by a thousand."""
 
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from django.db import connection
@@ -10,7 +11,7 @@ from blb3d.core.errors import InvalidValue, UnknownConversion
 from blb3d.core.tests.counting import statements_of
 from inventory import services as inventory
 from inventory.errors import InexactQuantity, UnitInUse
-from inventory.models import BOM, Inventory, InventoryTransaction, MaterialLot, ProductUnit, VendorItem
+from inventory.models import BOM, BOMLine, Inventory, InventoryTransaction, MaterialLot, ProductUnit, VendorItem
 from inventory.selectors import (
     from_stock,
     purchase_unit,
@@ -23,6 +24,7 @@ from inventory.selectors import (
     verify_ledger,
 )
 from inventory.services import BOMLineSpec, PurchaseLineSpec, PurchaseReceipt, UnitSpec, Use
+from inventory.tests.concurrency import shared_database, together  # noqa: F401
 from inventory.tests.factories import (
     ComponentFactory,
     LocationFactory,
@@ -210,3 +212,19 @@ def test_one_and_twenty_units_take_the_same_statements():
             inventory.set_product_units(pla, [UnitSpec(f"u{n}", D(n)) for n in range(1, many + 1)], actor=actor)
         counts.append(len(statements_of(captured)))
     assert counts[0] == counts[1] <= 10
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("shared_database")
+def test_bills_and_a_change_of_their_unit_at_once_agree():
+    actor, bolt = system_actor(), ComponentFactory()
+    units(bolt, strip="12")
+    cups = [ProductFactory() for _ in range(3)]
+    results = together(
+        *(partial(inventory.set_bom, cup, [BOMLineSpec(bolt, D(2), "strip")], actor=actor) for cup in cups),
+        partial(inventory.set_product_units, bolt, [UnitSpec("strip", D(10))], actor=actor),
+    )
+    factor = bolt.units.get().factor
+    assert [result for result in results[:3] if isinstance(result, Exception)] == []
+    assert {line.quantity for line in BOMLine.objects.all()} == {2 * factor}
+    assert isinstance(results[3], UnitInUse) is (factor == D(12))
