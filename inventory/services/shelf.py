@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 
 from django.db.models import Q, QuerySet
@@ -51,7 +51,7 @@ class Shelf:
         self._movements: list[Movement] = []
         #: The lots, locked; None where nothing is taken of them.
         self._lots: dict[int, MaterialLot] | None = {} if is_for_use else None
-        self._queues = self._in_order(rows, products)
+        self._queues = self._in_order(rows)
         usable = {row.pk for queue in self._queues.values() for row in queue}
         self._unusable: dict[int, list[Inventory]] = defaultdict(list)
         for row in rows:
@@ -71,13 +71,13 @@ class Shelf:
         rows = Inventory.objects.filter(product_id__in=self._products, on_hand_quantity__gt=0)
         return not set(rows.values_list("pk", flat=True)) <= set(self._by_id)
 
-    def _in_order(self, rows: Iterable[Inventory], products: set[int]) -> dict[int, list[Inventory]]:
+    def _in_order(self, rows: Sequence[Inventory]) -> dict[int, list[Inventory]]:
         """Return each product's usable balances in the order in which they are to be used.
 
         What expires first goes first; lots that do not expire follow, first received first. Stock without a lot counts
         as oldest of all.
         """
-        lots = self._read_lots(products)
+        lots = self._read_lots({row.lot_id for row in rows if row.lot_id is not None})
         now = timezone.now()
         queues: dict[int, list[tuple[datetime.datetime, datetime.datetime, int, Inventory]]] = defaultdict(list)
         for row in rows:
@@ -90,14 +90,13 @@ class Shelf:
             queues[row.product_id].append((expires, received, row.pk, row))
         return {product: [row for *_, row in sorted(queue)] for product, queue in queues.items()}
 
-    def _read_lots(self, products: set[int]) -> dict[int, tuple[str, datetime.datetime, datetime.datetime | None]]:
-        """Return status, arrival and end of each lot that lies on a shelf."""
+    def _read_lots(self, lots: set[int]) -> dict[int, tuple[str, datetime.datetime, datetime.datetime | None]]:
+        """Return status, arrival and end of each lot; only of such as lie on locked balances, which come first."""
         if self._lots is not None:
-            there = Inventory.objects.filter(product_id__in=products, on_hand_quantity__gt=0, lot__isnull=False)
-            self._lots = {lot.pk: lot for lot in lock_lots(Q(pk__in=there.order_by().values("lot")))}
+            self._lots = {lot.pk: lot for lot in lock_lots(Q(pk__in=lots))} if lots else {}
             return {pk: (lot.status, lot.received_date, lot.expiration_date) for pk, lot in self._lots.items()}
-        rows = MaterialLot.all_objects.filter(product_id__in=products, balances__on_hand_quantity__gt=0).order_by()
-        columns = rows.values_list("pk", "status", "received_date", "expiration_date").distinct()
+        rows = MaterialLot.all_objects.filter(pk__in=lots).order_by() if lots else MaterialLot.all_objects.none()
+        columns = rows.values_list("pk", "status", "received_date", "expiration_date")
         return {pk: (status, received, expires) for pk, status, received, expires in columns}
 
     def _read_held(self, reservations: Iterable[Reservation]) -> None:
