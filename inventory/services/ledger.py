@@ -421,7 +421,7 @@ def _changed(field: str, changes: Mapping[int, Decimal]) -> Round:
 
 def _writes_whole_rows() -> bool:
     """Tell whether locked rows are written back as they are: in PostgreSQL a long CASE costs far more."""
-    return connection.vendor == "postgresql"
+    return connection.features.supports_update_conflicts and connection.vendor == "postgresql"
 
 
 def _write_back(rows: Sequence[models.Model], fields: Sequence[str]) -> None:
