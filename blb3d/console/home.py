@@ -133,6 +133,8 @@ QUEUES: tuple[Queue, ...] = (
           {"status__exact": "matched"}, "waiting"),
     Queue("Stock", "Lots in quarantine", "inventory.release_materiallot", "inventory.MaterialLot", "received_date",
           {"status__exact": "QUARANTINE"}, "waiting"),
+    Queue("Stock", "Counts to approve", "inventory.approve_cyclecount", "inventory.CycleCount", "submitted_at",
+          {"status__exact": "submitted"}),
     Queue("Stock", "Stock books that differ", "inventory.close_stockperiod", "inventory.ReconciliationReport",
           "made_at", {"is_clean__exact": 0, "settled_at__isnull": True}, "stopped"),
     Queue("Integrations", "News not passed on", "core.change_eventdelivery", "core.EventDelivery",

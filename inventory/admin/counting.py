@@ -265,7 +265,7 @@ class CycleCountAdmin(DocumentAdmin):
         code = request.GET.get("location", "")
         location = InventoryLocation.objects.filter(code=code).first() if code else None
         if request.method == "POST":
-            return self._sheet_of_chosen(request)
+            return self._classify(request) if "classify" in request.POST else self._sheet_of_chosen(request)
         rows = due_for_counting(location=location)
         context = {
             **self.admin_site.each_context(request),
@@ -277,8 +277,17 @@ class CycleCountAdmin(DocumentAdmin):
             "locations": InventoryLocation.objects.filter(is_active=True).order_by("code"),
             "location": location,
             "may_add": self.has_add_permission(request),
+            "may_classify": request.user.has_perm("inventory.change_product"),  # type: ignore[union-attr]
         }
         return TemplateResponse(request, "admin/console/counts_due.html", context)
+
+    def _classify(self, request: HttpRequest) -> HttpResponseBase:
+        if not request.user.has_perm("inventory.change_product"):  # type: ignore[union-attr]
+            raise PermissionDenied
+        changed = inventory.classify_abc(actor=request.user)  # type: ignore[arg-type]
+        told = ", ".join(f"{number} {'is' if number == 1 else 'are'} {name} now" for name, number in changed.items())
+        self.message_user(request, f"Classes by what was consumed in a year: {told}.", messages.SUCCESS)
+        return redirect(reverse("admin:inventory_cyclecount_due"))
 
     def _sheet_of_chosen(self, request: HttpRequest) -> HttpResponseBase:
         if not self.has_add_permission(request):

@@ -238,4 +238,6 @@ def test_what_is_due_becomes_a_sheet(console: Client) -> None:
     assert (count.location, list(count.products.all()), count.is_blind) == (LocationFactory(), [second], True)
     operator, _ = as_role("operator")
     assert operator.get(due).status_code == 200
+    assert operator.post(due, {"classify": "1"}).status_code == 403
+    assert "0 are A now, 0 are B now, 2 are C now" in console.post(due, {"classify": "1"}, follow=True).content.decode()
     assert operator.post(due, {"product": [first.pk]}).status_code == 403
