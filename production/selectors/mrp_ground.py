@@ -482,9 +482,9 @@ class _Reading:
     def _read_demands(self, rows: Iterable[OpenDemand]) -> None:
         wanted: dict[int, list[list[int]]] = defaultdict(list)
         for row in rows:
-            day = self.today if row.due is None else max(row.due.toordinal(), self.today)
-            quantity = scaled(row.quantity)
-            self.demands.append(Demand((row.reference_type, row.reference_id, 0), row.product_id, quantity, day))
+            day = self.today if row.due is None else row.due.toordinal()
+            quantity, key = scaled(row.quantity), (row.reference_type, row.reference_id, 0)
+            self.demands.append(Demand(key, row.product_id, quantity, max(day, self.today)))
             wanted[row.product_id].append([day, quantity])
         forecasts = self._rows(self._forecasts)
         if not forecasts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -21,10 +22,12 @@ from inventory.models import (
     ProductUnit,
     PurchaseOrder,
     PurchaseOrderLine,
+    Reference,
     Reservation,
     Vendor,
     VendorItem,
 )
+from inventory.services import Use, issue
 from inventory.tests.factories import (
     MaterialFactory,
     ProductFactory,
@@ -369,6 +372,22 @@ def test_a_forecast_of_a_running_period_is_due_today():
         product=product, starts_on=TODAY.replace(day=1), ends_on=TODAY.replace(day=31), quantity=Decimal(10)
     )
     assert [(row.quantity, row.day) for row in load_problem(TODAY).demands] == [(100_000, T)]
+
+
+def test_an_order_that_is_late_counts_against_the_forecast_of_its_own_time_and_what_was_shipped_against_todays(
+    orders_above,
+):
+    product = ProductFactory()
+    put_on_shelf(product, 6)
+    leave = Use(product.pk, Decimal(3), Reference.SHIPMENT, 1)
+    issue([leave], actor=system_actor())
+    issue([replace(leave, reference_type=Reference.VENDOR_RETURN)], actor=system_actor())
+    orders_above.append(owes(product, 2, -3))
+    today = timezone.localdate()
+    Forecast.objects.create(
+        product=product, starts_on=today, ends_on=today + datetime.timedelta(9), quantity=Decimal(10)
+    )
+    assert [row.quantity for row in load_problem(today).demands] == [20_000, 70_000]
 
 
 # --- What changed -----------------------------------------------------------------------------------------------------
