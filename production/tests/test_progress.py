@@ -6,10 +6,13 @@ import datetime
 from decimal import Decimal
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from blb3d.core.errors import InvalidTransition, InvalidValue, ReasonRequired
 from blb3d.core.outbox import OutboxEvent
+from blb3d.core.tests.counting import statements_of
 from inventory import services as inventory
 from inventory.models import Inventory, InventoryTransaction, MaterialLot, PlateFilament, Reservation, Spool
 from inventory.selectors import verify_ledger
@@ -397,3 +400,20 @@ def test_grams_of_a_plate_that_nobody_has_counted_go_to_the_units_on_it() -> Non
     production.clear_plate(job, [production.PlateCount(order.pk, 4)], actor=system_actor())
     assert Inventory.objects.get(product=order.product_id).cost_per_unit == Decimal("0.42")
     assert not InventoryTransaction.objects.filter(transaction_type="revaluation").exists()
+
+
+def test_the_end_of_a_job_takes_the_same_statements_however_many_lots_it_took() -> None:
+    pla, actor = black_pla(), system_actor()
+    LocationFactory()
+    counts = []
+    for lots in (1, 4):
+        for _ in range(lots):
+            receive(pla, "0.1")
+        _, [job] = queued(printable(grams=str(100 * lots)))
+        printing(job)
+        with CaptureQueriesContext(connection) as captured:
+            production.record_finished(job, actor=actor)
+        counts.append(len(statements_of(captured)))
+        assert job.materials.count() == lots
+    assert counts[0] == counts[1]
+    assert verify_ledger().is_clean
