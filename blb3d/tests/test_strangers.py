@@ -17,8 +17,8 @@ from blb3d.tests.farm_play import Play, start_over
 from blb3d.tests.rows import make_row
 from integrations.squarespace.sandbox import Shop
 from integrations.tests.conftest import sandbox, shop
-from inventory.models import Inventory as Balance
 from inventory.models import (
+    CycleCount,
     InventoryLocation,
     InventoryTransaction,
     MaterialLot,
@@ -28,6 +28,7 @@ from inventory.models import (
     Spool,
     Vendor,
 )
+from inventory.models import Inventory as Balance
 from production.models import (
     DefectReason,
     FirmOrder,
@@ -63,6 +64,7 @@ ROWS: dict[str, Any] = {
     "api/v1/vendors/": Vendor.objects.all(),
     "api/v1/purchase-orders/": PurchaseOrder.objects.all(),
     "api/v1/inventory/lots/": MaterialLot.objects.all(),
+    "api/v1/inventory/cycle-counts/": CycleCount.objects.all(),
     "api/v1/inventory/locations/": InventoryLocation.objects.all(),
     "api/v1/inventory/balances/": Balance.objects.all(),
     "api/v1/production-orders/": ProductionOrder.objects.all(),
@@ -93,6 +95,9 @@ ROWS: dict[str, Any] = {
     "orders/": SalesOrder.objects.all(),
     "invoices/": Invoice.objects.all(),
     "quotes/": Quote.objects.all(),
+    "floor/counts/": CycleCount.objects.all(),
+    "floor/lots/": MaterialLot.objects.all(),
+    "floor/places/": InventoryLocation.objects.all(),
     "floor/printers/": Printer.objects.all(),
     "floor/problems/": PrinterProblem.objects.all(),
     "floor/photos/": JobPhoto.objects.all(),
