@@ -141,6 +141,9 @@ class Inventory(models.Model):
     cost_per_unit = models.DecimalField(max_digits=12, decimal_places=4, default=Decimal(0))
     updated_at = models.DateTimeField(default=timezone.now)
 
+    #: True once the same balance was locked again: this object knows nothing of what was posted since.
+    is_superseded = False
+
     class Meta:
         db_table = "inventory"
         verbose_name = "balance"

@@ -11,11 +11,13 @@ before its lot came, or so that stock would have left before it was there.
 from __future__ import annotations
 
 import datetime
+import threading
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
+from weakref import WeakValueDictionary
 
 from django.conf import settings
 from django.db import IntegrityError, connection, models, transaction
@@ -68,6 +70,10 @@ _ALLOCATING = {Kind.RESERVATION, Kind.RELEASE}
 _STOCK_FIELD: DecimalField[Any, Any] = DecimalField(max_digits=14, decimal_places=4)
 _COST_FIELD: DecimalField[Any, Any] = DecimalField(max_digits=12, decimal_places=4)
 _ZERO = Decimal(0)
+
+#: The row of each balance that this thread locked last. Balances are written back as they are in memory, so that what
+#: was posted on another object of the same balance would be lost: only the newest one may be posted on.
+_newest = threading.local()
 
 #: Clocks of two machines may differ by so much; what is dated ahead by less is dated now.
 _CLOCKS = datetime.timedelta(minutes=5)
@@ -152,9 +158,17 @@ def post_transactions(movements: Sequence[Movement], *, actor: User) -> list[Inv
 def lock_balances(condition: Q) -> list[Inventory]:
     """Lock balances in ascending id order and return them as they are now; needs a transaction.
 
-    On SQLite the transaction itself holds the only write lock.
+    On SQLite the transaction itself holds the only write lock. Rows that were read before of the same balances are of
+    no use from now on: to post on them is an error.
     """
-    return list(Inventory.objects.select_for_update().filter(condition).order_by("id"))
+    rows = list(Inventory.objects.select_for_update().filter(condition).order_by("id"))
+    newest: WeakValueDictionary[int, Inventory] = vars(_newest).setdefault("rows", WeakValueDictionary())
+    for row in rows:
+        before = newest.get(row.pk)
+        if before is not None:
+            before.is_superseded = True
+        newest[row.pk] = row
+    return rows
 
 
 def post_locked(
@@ -184,6 +198,9 @@ def _post(
     known: Collection[Reservation] | None = None,
     locked: Mapping[int, MaterialLot] | None = None,
 ) -> list[InventoryTransaction]:
+    old = [key for key in {movement.key for movement in movements} if balances[key].is_superseded]
+    if old:
+        raise RuntimeError(f"These balances were locked again meanwhile: {old}.")
     on_hand: dict[Key, Decimal] = defaultdict(Decimal)
     allocated: dict[Key, Decimal] = defaultdict(Decimal)
     lots: dict[int, Decimal] = defaultdict(Decimal)

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 from django.db import connection
+from django.db.models import Q
 from django.test.utils import CaptureQueriesContext
 
 from blb3d.core.errors import InvalidValue, NotAllowed
@@ -12,7 +13,7 @@ from inventory import services as inventory
 from inventory.errors import InsufficientStock, LotOfAnotherProduct, NotReserved
 from inventory.models import Inventory, InventoryTransaction, MaterialLot, Reservation
 from inventory.selectors import verify_ledger
-from inventory.services.ledger import Kind, Movement
+from inventory.services.ledger import Kind, Movement, lock_balances, post_locked
 from inventory.tests.factories import (
     ComponentFactory,
     LocationFactory,
@@ -231,3 +232,17 @@ def test_an_adjustment_refuses_the_lot_of_another_product():
 def test_nobody_moves_stock_without_an_actor():
     with pytest.raises(NotAllowed):
         inventory.post_transactions([], actor=None)
+
+
+def test_a_balance_that_was_locked_again_is_not_posted_on_any_more():
+    """Its numbers in memory are written back, so what was posted on the newer object would be lost."""
+    product = ComponentFactory()
+    put_on_shelf(product, 10)
+    old = {(row.product_id, row.location_id, row.lot_id): row for row in lock_balances(Q(product=product))}
+    [key] = old
+    new = {key: lock_balances(Q(product=product))[0]}
+    scrap = Movement(Kind.SCRAP, *key, Decimal(-1), reason="broken")
+    post_locked([scrap], new, actor=system_actor())
+    with pytest.raises(RuntimeError, match="locked again"):
+        post_locked([scrap], old, actor=system_actor())
+    assert Inventory.objects.get(product=product).on_hand_quantity == 9
