@@ -31,7 +31,7 @@ admin.site.unregister([Group, AccessAttempt, AccessFailureLog, AccessLog, Blackl
 
 
 @admin.register(Group)
-class RoleAdmin(ExportAdmin, BaseGroupAdmin, ModelAdmin):
+class RoleAdmin(ExportAdmin, BaseGroupAdmin, ModelAdmin):  # type: ignore[misc]
     """Roles; those of `blb3d.accounts.roles` are written again by `sync_roles`."""
 
 

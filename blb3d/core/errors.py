@@ -114,6 +114,15 @@ class AlreadyDone(BLB3DError):
     message = "This was already done."
 
 
+class GaveWay(BLB3DError):
+    """The database gave this request up for another one that it met on its way; nothing of it has happened."""
+
+    code = "CONFLICT_006"
+    http_status = 503
+    message = "Somebody else worked on the same at this moment. Please send it again."
+    transient = True
+
+
 class PartnerUnavailable(BLB3DError):
     """A partner did not answer, or answered that it cannot now; trying again later may help."""
 

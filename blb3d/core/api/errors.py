@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation, ValidationError
+from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views import defaults
@@ -15,7 +16,8 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from blb3d.core.errors import BLB3DError, InvalidValue, NotAllowed, NotFound
+from blb3d.core.errors import BLB3DError, GaveWay, InvalidValue, NotAllowed, NotFound
+from blb3d.core.verbs import is_victim
 
 log = logging.getLogger(__name__)
 
@@ -163,6 +165,8 @@ def as_domain_error(exc: Exception) -> BLB3DError | None:
             return TooLarge()
         case SuspiciousOperation():
             return Unreadable()
+        case OperationalError() if is_victim(exc):
+            return GaveWay()
     return None
 
 

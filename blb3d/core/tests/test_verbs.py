@@ -16,6 +16,7 @@ from django.db.models.functions import Concat
 
 from blb3d.accounts.models import User
 from blb3d.core.actors import current
+from blb3d.core.api.errors import as_domain_error
 from blb3d.core.errors import NotAllowed
 from blb3d.core.verbs import verb
 from inventory.models import Vendor
@@ -175,3 +176,10 @@ def test_two_who_wait_for_each_other_both_end(clerk: User, shared_database: None
 
     assert together(partial(cross, one, two, actor=clerk), partial(cross, two, one, actor=clerk)) == ["done", "done"]
     assert list(Vendor.objects.order_by("pk").values_list("phone", flat=True)) == ["xx", "xx"]
+
+
+def test_who_gives_way_inside_a_larger_transaction_is_told_to_send_it_again() -> None:
+    error = as_domain_error(_victim())
+    assert error is not None
+    assert (error.code, error.http_status, error.transient) == ("CONFLICT_006", 503, True)
+    assert as_domain_error(OperationalError("disk is full")) is None
