@@ -4,7 +4,6 @@ from collections import defaultdict
 from decimal import ROUND_HALF_UP, Decimal
 
 from django.db import migrations
-from django.db.models import F
 
 
 def _round(number, places="0.0001"):
@@ -51,10 +50,11 @@ def fill_purchases(apps, schema_editor):
     sums = defaultdict(Decimal)
     for order_id, quantity, price in Line._base_manager.values_list("purchase_order_id", "quantity", "unit_price"):
         sums[order_id] += _round(quantity * price, "0.01")
-    for order in Order._base_manager.filter(pk__in=sums):
-        Order._base_manager.filter(pk=order.pk).update(subtotal=sums[order.pk])
-    on_their_way = Order._base_manager.filter(status__in=("ordered", "partially_received"), promised_on__isnull=True)
-    on_their_way.update(promised_on=F("expected_on"))
+    for order_id, subtotal in sums.items():
+        Order._base_manager.filter(pk=order_id).update(subtotal=subtotal)
+    on_their_way = Order._base_manager.filter(status__in=("ordered", "partially_received"), expected_on__isnull=False)
+    for order_id, expected_on in on_their_way.values_list("pk", "expected_on"):
+        Line._base_manager.filter(purchase_order_id=order_id, promised_on__isnull=True).update(promised_on=expected_on)
 
 
 class Migration(migrations.Migration):

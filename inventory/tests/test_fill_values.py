@@ -1,5 +1,6 @@
-"""Ledger rows from before values were kept are given theirs."""
+"""Ledger rows from before values were kept are given theirs, and purchase orders their sums and promised days."""
 
+import datetime
 from decimal import Decimal
 from importlib import import_module
 
@@ -7,9 +8,17 @@ import pytest
 from django.apps import apps
 
 from inventory import services as inventory
-from inventory.models import Inventory, InventoryTransaction
+from inventory.models import Inventory, InventoryTransaction, PurchaseOrder, PurchaseOrderLine
 from inventory.selectors import verify_ledger
-from inventory.tests.factories import ComponentFactory, LocationFactory, MaterialFactory, receive, system_actor
+from inventory.services import PurchaseLineSpec
+from inventory.tests.factories import (
+    ComponentFactory,
+    LocationFactory,
+    MaterialFactory,
+    VendorFactory,
+    receive,
+    system_actor,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -34,3 +43,23 @@ def test_old_rows_add_up_to_what_their_balances_are_worth():
     assert verify_ledger().is_clean
     assert sum(rows.values_list("value_change", flat=True)) == sum(known)
     assert Inventory.objects.get(product=bolt).on_hand_quantity == 15
+
+
+def test_old_purchase_orders_get_their_sums_and_what_is_on_its_way_the_promised_day():
+    day = datetime.date(2026, 12, 24)
+    made = []
+    for expected_on in (day, None, day):
+        lines = [PurchaseLineSpec(ComponentFactory(), Decimal(quantity), "each") for quantity in ("3", "1.5")]
+        made.append(
+            inventory.create_purchase_order(VendorFactory(), lines=lines, expected_on=expected_on, actor=system_actor())
+        )
+    for order in made[:2]:
+        inventory.order_purchase(order, actor=system_actor())
+    PurchaseOrderLine._base_manager.update(promised_on=None, unit_price=Decimal("0.3333"))
+    PurchaseOrder._base_manager.update(subtotal=0)
+
+    import_module("inventory.migrations.0005_fill_values").fill_purchases(apps, None)
+
+    assert set(PurchaseOrder._base_manager.values_list("subtotal", flat=True)) == {Decimal("1.50")}
+    lines = PurchaseOrderLine._base_manager.order_by("pk")
+    assert list(lines.values_list("promised_on", flat=True)) == [day, day, None, None, None, None]
