@@ -1,5 +1,5 @@
 // The console by keyboard: a new document begins in its first field, a key typed on a closed search box searches,
-// Tab stops at fields only, and Ctrl+Enter saves.
+// Tab stops at fields only, and Ctrl+Enter saves. A chosen file's name stays out of the fields beside it.
 (() => {
   "use strict";
 
@@ -39,6 +39,16 @@
     }
   }
 
+  // The theme writes a chosen file's name into the first text field near by: its own box has one for that, which
+  // nobody can type in; a plain box shows the name itself, and what is beside it is somebody's to fill in.
+  function guard() {
+    document.querySelectorAll("input[type=file]").forEach((input) => {
+      const near = input.parentNode.parentNode.parentNode.querySelector("input[type=text]");
+      if (!near?.disabled) input.hasChangeListener = true;
+    });
+  }
+
+  addEventListener("DOMContentLoaded", guard);
   // After the scripts that make the search boxes and calendars, which wait for the same moment.
   addEventListener("load", () => setTimeout(() => {
     begin();
