@@ -120,9 +120,14 @@ def vendor_items(pairs: Iterable[tuple[int, int]]) -> dict[tuple[int, int], Vend
     return {(row.vendor_id, row.product_id): row for row in rows if (row.vendor_id, row.product_id) in wanted}
 
 
-def prices_of(item_ids: Collection[int], on: datetime.date) -> dict[int, list[Price]]:
-    """Return the prices of vendor items that are valid on a day, the largest break first, in one query."""
-    valid = (Q(valid_from__isnull=True) | Q(valid_from__lte=on)) & (Q(valid_to__isnull=True) | Q(valid_to__gte=on))
+def prices_of(item_ids: Collection[int], on: datetime.date | None) -> dict[int, list[Price]]:
+    """Return the prices of vendor items that are valid on a day, the largest break first, in one query.
+
+    Without a day also those that held once and those that will hold.
+    """
+    valid = Q()
+    if on is not None:
+        valid = (Q(valid_from__isnull=True) | Q(valid_from__lte=on)) & (Q(valid_to__isnull=True) | Q(valid_to__gte=on))
     # A price with a beginning was entered for a time: it goes before one that always held.
     rows = VendorPrice.objects.filter(valid, item_id__in=set(item_ids)).order_by(
         "-minimum_quantity", F("valid_from").desc(nulls_last=True), "-pk"

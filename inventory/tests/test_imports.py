@@ -481,6 +481,42 @@ def test_what_vendors_sell_is_taken_with_prices_by_break_and_old_prices_stay() -
     ]
 
 
+def test_a_vendor_who_is_no_longer_preferred_keeps_the_other_terms_that_a_table_gives() -> None:
+    MaterialFactory(sku="M-1")
+    VendorFactory(code="V-1")
+    VendorFactory(code="V-2")
+    take("vendor_items", "vendor,product,preferred,lead time\nV-1,M-1,yes,3\n")
+    take("vendor_items", "vendor,product,preferred,lead time\nV-1,M-1,,9\nV-2,M-1,yes,2\n")
+    items = VendorItem.objects.order_by("vendor__code").values_list("vendor__code", "lead_time_days", "is_preferred")
+    assert list(items) == [("V-1", 9, False), ("V-2", 2, True)]
+
+
+@pytest.mark.parametrize("day", ["2020-01-01", "2099-01-01", ""])
+def test_a_price_of_another_day_is_added_once(day: str) -> None:
+    MaterialFactory(sku="M-1")
+    VendorFactory(code="V-1")
+    take("vendor_items", "vendor,product,price,valid from\nV-1,M-1,9,2025-01-01\n")
+    table = f"vendor,product,price,valid from\nV-1,M-1,10,{day}\n"
+    assert counts(take("vendor_items", table)) == (0, 1, 0, 0)
+    assert counts(look("vendor_items", table)) == (0, 0, 1, 0)
+    assert list(VendorPrice.objects.order_by("pk").values_list("unit_price", flat=True)) == [D(9), D(10)]
+
+
+def test_new_prices_of_items_that_are_there_cost_the_same_number_of_statements() -> None:
+    VendorFactory(code="V-1")
+    told = []
+    for number in range(20):
+        MaterialFactory(sku=f"M-{number}")
+    take("vendor_items", "vendor,product,price\n" + "".join(f"V-1,M-{number},9\n" for number in range(20)))
+    for rows in (2, 20):
+        table = "vendor,product,price\n" + "".join(f"V-1,M-{number},{rows}\n" for number in range(rows))
+        batch = look("vendor_items", table)
+        with CaptureQueriesContext(connection) as queries:
+            apply_import(batch, actor=system_actor())
+        told.append(len(statements_of(queries)))
+    assert told[0] == told[1]
+
+
 def _tables(rows: int) -> dict[str, str]:
     lines = {
         "products": ["sku,name,category,cost", *(f"P-{n},Part {n},component,0.5" for n in range(rows))],

@@ -15,7 +15,7 @@ from blb3d.core.documents import insert_documents, update_documents
 from blb3d.core.errors import BLB3DError
 from blb3d.core.tables import Table
 from inventory.models import Product, Vendor, VendorItem, VendorPrice
-from inventory.selectors.sourcing import prices_of
+from inventory.selectors.sourcing import Price, price_for, prices_of
 from inventory.selectors.units import purchase_unit, to_stock, unit_factors
 from inventory.services.imports.products import find_products
 from inventory.services.imports.sheets import (
@@ -90,12 +90,9 @@ def plan_vendor_items(table: Table, *, lock: bool = False) -> Plan:
             present[(item.vendor_id, item.product_id)] = item
             if item.is_preferred:
                 preferred[item.product_id] = item
-    today = timezone.localdate()
-    known: dict[int, dict[Decimal, Decimal]] = {}
+    known: dict[int, list[Price]] = {}
     for part in batches([item.pk for key, item in present.items() if key in items]):
-        for pk, prices in prices_of(part, today).items():
-            for held in reversed(prices):
-                known.setdefault(pk, {})[held.minimum] = held.unit_price
+        known |= prices_of(part, None)
     new: list[VendorItem] = []
     changed: list[VendorItem] = []
     displaced: list[VendorItem] = []
@@ -120,6 +117,7 @@ def plan_vendor_items(table: Table, *, lock: bool = False) -> Plan:
             new.append(item)
             values = [("unit", "–", item.unit)]
         else:
+            item.vendor = told.vendor
             values = [
                 (name, as_text(getattr(item, name)), as_text(value))
                 for name, value in terms.items()
@@ -129,10 +127,12 @@ def plan_vendor_items(table: Table, *, lock: bool = False) -> Plan:
                 setattr(item, name, value)
             if values:
                 changed.append(item)
-        holding = known.get(item.pk, {}) if item.pk else {}
+        held = known.get(item.pk, []) if item.pk else []
         for quantity, (price, since) in told.prices.items():
-            if holding.get(quantity) != price:
-                values.append((f"price from {as_text(quantity)}", as_text(holding.get(quantity)), as_text(price)))
+            # On its own day, or a price of tomorrow, or of last year, would be added again and again.
+            before_it = price_for([row for row in held if row.minimum == quantity], quantity, since)
+            if before_it != price:
+                values.append((f"price from {as_text(quantity)}", as_text(before_it), as_text(price)))
                 prices_to_add.append((item, quantity, price, since))
         if values:
             plan.add(Change(told.first.number, told.key, is_new=item.pk is None, values=tuple(values)))
@@ -194,7 +194,7 @@ def _write(
     # The old ones first: there is never a moment with two.
     for item in displaced:
         item.is_preferred = False
-    update_documents(displaced, ["is_preferred"])
+    update_documents(displaced, list(_TERMS))
     update_documents([item for item in changed if item not in displaced], list(_TERMS))
     _insert(new, "vendor_id", "product_id")
     rows = [
