@@ -86,10 +86,11 @@ def test_before_the_first_run_the_page_says_what_planning_does(boss: Client) -> 
 
 def test_what_a_run_found_is_counted_in_words(boss: Client) -> None:
     order = placed((ComponentFactory(lead_time_days=5), 1))
-    order.promised_date = day(2)
+    order.promised_date = day(4)
     order.save()
     answer = boss.post(f"{PAGE}run/", follow=True)
     assert "1 order is planned, 1 demand goes late." in answer.content.decode()
+    assert "1 day late" in answer.content.decode()
 
 
 def test_the_plan_is_shown_in_words_by_vendor_with_whom_it_is_for(boss: Client, farm: Product) -> None:
@@ -353,6 +354,18 @@ def test_who_may_do_what(
         assert answer.status_code == (302 if may else 403)
     assert PurchaseOrder.objects.exists() is buys
     assert ProductionOrder.objects.filter(source_type="stock").exists() is makes
+
+
+def test_who_may_not_make_does_not_release_what_is_made_from_its_page_either(farm: Product) -> None:
+    run = mrp.run_mrp(actor=system_actor())
+    rows = PlannedOrder.objects.filter(run=run, product__sku__in=["ARM", "SCREW"]).order_by("kind", "id")
+    to_buy, *_, to_make = mrp.firm(list(rows), actor=system_actor())
+    assert (to_buy.kind, to_make.kind) == ("buy", "make")
+    client = _in_role("purchasing")
+    for order in (to_make, to_buy):
+        client.post(f"/admin/production/firmorder/{order.pk}/verb/release/")
+    assert ProductionOrder.objects.filter(source_type="stock").count() == 0
+    assert list(FirmOrder.objects.filter(status="released")) == [to_buy]
 
 
 def test_strangers_are_sent_to_the_log_in() -> None:

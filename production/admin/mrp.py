@@ -13,8 +13,10 @@ from unfold.contrib.filters.admin import RangeDateFilter, RangeDateTimeFilter
 
 from blb3d.accounts.models import User
 from blb3d.core.admin import AdminVerb, DocumentAdmin, LedgerAdmin, VerbForm
+from blb3d.core.lifecycle import allow
 from inventory.models import Vendor
 from production.models import FirmOrder, Forecast, MRPRun, Replenish
+from production.selectors.mrp_plan import release_permissions
 from production.services import mrp
 
 
@@ -60,6 +62,8 @@ class FirmForm(VerbForm):
 
 
 def _release(order: FirmOrder, *, actor: User) -> Any:
+    for permission in release_permissions([order.kind]):
+        allow(actor, permission)
     released = mrp.release([order], actor=actor)
     return (released.production_orders or released.purchase_orders)[0]
 
