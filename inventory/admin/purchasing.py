@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.contrib.filters.admin import RangeDateFilter, RangeDateTimeFilter
@@ -50,10 +51,25 @@ _ON_ITS_WAY = (Status.ORDERED, Status.PARTIALLY_RECEIVED)
 _CAME = (Status.PARTIALLY_RECEIVED, Status.RECEIVED, Status.CLOSED_SHORT)
 
 
+class PurchaseLineForm(UnitForm):
+    """A line of a draft."""
+
+    def clean_line_number(self) -> int:
+        """Refuse the number of a line that was taken off: it stands for that one in plans and history."""
+        number: int = self.cleaned_data["line_number"]
+        order_id = self.instance.purchase_order_id
+        if order_id and "line_number" in self.changed_data:
+            gone = PurchaseOrderLine.all_objects.filter(purchase_order=order_id, deleted_at__isnull=False)
+            if gone.filter(line_number=number).exists():
+                raise ValidationError(f"Line {number} was taken off this order: give this one another number.")
+        return number
+
+
 class PurchaseOrderLineInline(UnitsInline, DocumentInline):
     """What is bought; edited while the order is a draft."""
 
     model = PurchaseOrderLine
+    form = PurchaseLineForm
     fields = (
         "line_number",
         "product",
@@ -276,9 +292,13 @@ class PurchaseOrderAdmin(DocumentAdmin):
         )
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """Save the lines and bring the order's sum to them; what was approved before is approved no more."""
+        """Save the lines and bring the order's sum to them; what was approved before is approved no more.
+
+        It is not what was approved either when it goes to somebody else or in another money.
+        """
         super().save_related(request, form, formsets, change)
-        if any(formset.has_changed() for formset in formsets):
+        is_another = change and not {"vendor", "currency"}.isdisjoint(form.changed_data)
+        if is_another or any(formset.has_changed() for formset in formsets):
             inventory.settle_purchase(form.instance, actor=request.user)  # type: ignore[arg-type]
 
 
