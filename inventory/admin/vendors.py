@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from unfold.decorators import display
+from unfold.forms import PaginationInlineFormSet
 
 from blb3d.core.admin import AdminVerb, DocumentAdmin, DocumentInline, ReadOnlyInline
 from blb3d.core.templatetags.blb3d_ui import plain_number
@@ -84,10 +85,25 @@ class VendorAdmin(DocumentAdmin):
         return [("How they deliver", f"{reverse('console-vendors')}?{urlencode({'vendor': obj.code})}")]
 
 
+class PricesFormSet(PaginationInlineFormSet):  # type: ignore[misc]
+    """Prices in the vendor's currency: orders are written in it, and no price is converted."""
+
+    def clean(self) -> None:
+        """Refuse a price in another currency."""
+        super().clean()
+        if self.instance.vendor_id is None:
+            return
+        currency = self.instance.vendor.currency
+        for form in self.forms:
+            if form.has_changed() and form.cleaned_data.get("currency", currency) != currency:
+                form.add_error("currency", f"This vendor sells in {currency}.")
+
+
 class PriceInline(DocumentInline):
     """What an item costs from which quantity on; an old price is ended, not overwritten."""
 
     model = VendorPrice
+    formset = PricesFormSet
     fields = ("minimum_quantity", "unit_price", "currency", "valid_from", "valid_to")
     show_change_link = False
 

@@ -123,11 +123,12 @@ def vendor_items(pairs: Iterable[tuple[int, int]]) -> dict[tuple[int, int], Vend
 def prices_of(item_ids: Collection[int], on: datetime.date | None) -> dict[int, list[Price]]:
     """Return the prices of vendor items that are valid on a day, the largest break first, in one query.
 
-    Without a day also those that held once and those that will hold.
+    Without a day also those that held once and those that will hold. Orders are written in the vendor's currency, so
+    that a price in another one is none.
     """
-    valid = Q()
+    valid = Q(currency=F("item__vendor__currency"))
     if on is not None:
-        valid = (Q(valid_from__isnull=True) | Q(valid_from__lte=on)) & (Q(valid_to__isnull=True) | Q(valid_to__gte=on))
+        valid &= (Q(valid_from__isnull=True) | Q(valid_from__lte=on)) & (Q(valid_to__isnull=True) | Q(valid_to__gte=on))
     # A price with a beginning was entered for a time: it goes before one that always held.
     rows = VendorPrice.objects.filter(valid, item_id__in=set(item_ids)).order_by(
         "-minimum_quantity", F("valid_from").desc(nulls_last=True), "-pk"

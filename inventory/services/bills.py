@@ -150,9 +150,20 @@ def _differences(bill: VendorBill) -> tuple[bool, list[str]]:
         words.append(f"It is billed in {bill.currency}, ordered in {', '.join(sorted(currencies))}.")
     orders = {row.line.order_line.purchase_order_id: row.line.order_line.purchase_order for row in rows}
     agreed = sum((order.freight for order in orders.values()), _ZERO)
-    if bill.freight > agreed:
-        words.append(f"Freight is billed at {bill.freight}, {agreed or 'none'} was agreed.")
+    elsewhere = _freight_elsewhere(bill, orders)
+    if bill.freight and bill.freight + elsewhere > agreed:
+        also = f" and at {elsewhere} on other bills" if elsewhere else ""
+        words.append(f"Freight is billed at {bill.freight}{also}, {agreed or 'none'} was agreed.")
     return too_much, words
+
+
+def _freight_elsewhere(bill: VendorBill, order_ids: Iterable[int]) -> Decimal:
+    """Return what other live bills of a bill's orders ask for freight; asked only where it asks for some itself."""
+    if not bill.freight:
+        return _ZERO
+    of_orders = VendorBillLine.objects.filter(order_line__purchase_order__in=list(order_ids))
+    others = VendorBill.objects.filter(pk__in=of_orders.values("bill")).exclude(pk=bill.pk)
+    return sum(others.exclude(status=VendorBill.Status.CANCELLED).values_list("freight", flat=True), _ZERO)
 
 
 @verb

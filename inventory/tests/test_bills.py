@@ -194,3 +194,11 @@ def test_a_bill_costs_the_same_for_two_lines_and_for_twenty():
         assert bill.on_stock_amount == D("0.5") * count
         costs.append(len(statements_of(queries)))
     assert costs[1] == costs[2]
+
+
+def test_freight_that_another_bill_has_asked_for_is_not_paid_twice(order):
+    assert billed(order, (0, "4", "20"), freight=D(9)).status == "matched"
+    second = billed(order, (0, "4", "20"), number="R-2", freight=D(9))
+    assert second.differences == ["Freight is billed at 9.00 and at 9.00 on other bills, 9.00 was agreed."]
+    inventory.cancel_bill(second, reason="twice", actor=system_actor())
+    assert billed(order, (0, "4", "20"), number="R-2").status == "matched"

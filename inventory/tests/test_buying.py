@@ -14,7 +14,7 @@ from inventory import services as inventory
 from inventory.errors import NoVendor
 from inventory.models import ProductUnit, PurchaseOrder, PurchaseOrderLine, VendorItem, VendorPrice
 from inventory.selectors.sourcing import sources
-from inventory.services import Want
+from inventory.services import PriceSpec, Want
 from inventory.tests.factories import ComponentFactory, MaterialFactory, VendorFactory, receive, system_actor
 
 pytestmark = pytest.mark.django_db
@@ -196,3 +196,13 @@ def test_buying_and_looking_for_sources_cost_the_same_for_two_products_and_for_t
     assert costs[0] == costs[1]
     assert costs[0][0] <= 4
     assert PurchaseOrderLine.objects.count() == 23
+
+
+def test_a_price_in_another_money_than_the_vendors_is_none():
+    bolt, vendor = ComponentFactory(unit_cost=D(3)), VendorFactory(currency="EUR")
+    item = inventory.set_vendor_item(vendor, bolt, unit="each", prices=[PriceSpec(D(7))], actor=system_actor())
+    [order] = inventory.buy([Want(bolt, D(1), vendor=vendor)], actor=system_actor())
+    assert (order.currency, order.lines.get().unit_price) == ("EUR", D(7))
+    item.prices.update(currency="USD")
+    [order] = inventory.buy([Want(bolt, D(1), vendor=vendor)], actor=system_actor())
+    assert (order.currency, order.lines.get().unit_price) == ("EUR", D(3))

@@ -228,6 +228,7 @@ def test_terms_are_entered_by_vendor_and_one_vendor_is_preferred(buyer: Client) 
     data |= {"prices-0-minimum_quantity": "0", "prices-0-unit_price": "0.25", "prices-0-currency": "USD"}
     add = reverse("admin:inventory_vendoritem_add")
     assert "has no unit kg" in shown(buyer.post(add, data | {"unit": "kg"}))
+    assert "This vendor sells in USD." in shown(buyer.post(add, data | {"prices-0-currency": "EUR"}))
     assert buyer.post(add, data).status_code == 302
     item = VendorItem.objects.get(vendor=second)
     assert item.prices.get().unit_price == D("0.25")
@@ -304,3 +305,43 @@ def test_a_refused_lot_is_sent_back_from_its_page(buyer: Client) -> None:
     lot = MaterialLot.objects.get()
     act(buyer, lot, "send_back", reason="brittle")
     assert VendorReturn.objects.get().credit_expected_amount == D(40)
+
+
+def lines_of(order: PurchaseOrder) -> dict[str, Any]:
+    """Return a draft's page as it is posted without a change."""
+    rows = list(order.lines.all())
+    data = {"vendor": order.vendor_id, "currency": order.currency, "_version": order.version}
+    data |= {"lines-TOTAL_FORMS": len(rows), "lines-INITIAL_FORMS": len(rows)}
+    for place, row in enumerate(rows):
+        names = ("id", "line_number", "quantity", "unit_of_measure", "unit_price")
+        data |= {f"lines-{place}-{name}": getattr(row, name) for name in names}
+        data |= {f"lines-{place}-product": row.product_id, f"lines-{place}-purchase_order": order.pk}
+    return data
+
+
+@pytest.mark.parametrize("changed", ["vendor", "currency", "notes"])
+def test_what_goes_to_another_vendor_or_in_another_money_was_not_approved(buyer: Client, changed: str) -> None:
+    order = inventory.create_purchase_order(
+        VendorFactory(), lines=[PurchaseLineSpec(ComponentFactory(), D(3), "each", D(2000))], actor=system_actor()
+    )
+    person("manager")
+    inventory.approve_purchase(order, actor=User.objects.get(email="manager@example.com"))
+    values = {"vendor": VendorFactory().pk, "currency": "EUR", "notes": "soon"}
+    assert buyer.post(url(order, "change"), lines_of(order) | {changed: values[changed]}).status_code == 302
+    order.refresh_from_db()
+    assert (order.approved_at is not None) == (changed == "notes")
+    assert order.subtotal == D(6000)
+
+
+def test_the_number_of_a_line_that_was_taken_off_is_not_given_again(buyer: Client) -> None:
+    specs = [PurchaseLineSpec(ComponentFactory(), D(3), "each", D(2)) for _ in range(2)]
+    order = inventory.create_purchase_order(VendorFactory(), lines=specs, actor=system_actor())
+    _, second = order.lines.all()
+    inventory.cancel_purchase_rest(order, line_ids=[second.pk], reason="not needed", actor=system_actor())
+    data = lines_of(order) | {"lines-TOTAL_FORMS": "2", "lines-1-product": second.product_id}
+    data |= {"lines-1-quantity": "5", "lines-1-unit_of_measure": "each", "lines-1-unit_price": "2"}
+    refused = buyer.post(url(order, "change"), data | {"lines-1-line_number": "2"})
+    assert "Line 2 was taken off this order" in shown(refused)
+    assert buyer.post(url(order, "change"), data | {"lines-1-line_number": "3"}).status_code == 302
+    order.refresh_from_db()
+    assert order.subtotal == D(16)
