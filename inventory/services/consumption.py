@@ -226,7 +226,9 @@ class _Picking:
 
     def run(self) -> None:
         if self.use.lot_id is not None:
-            for balance in self.shelf.of_lot(self.use.lot_id):
+            # Of another product the lot is nothing that this use can take, though another use of the call may.
+            own = [row for row in self.shelf.of_lot(self.use.lot_id) if row.product_id == self.use.product_id]
+            for balance in own:
                 self._take_reserved(balance)
                 self._take_free(balance, swap=True)
                 self._take_from_others(balance)

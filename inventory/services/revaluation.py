@@ -137,13 +137,18 @@ def add_cost(
     for balance in balances:
         by_stock[(balance.product_id, balance.lot_id)].append(balance)
     costs = {balance.pk: balance.cost_per_unit for balance in balances}
+    # Of 20 that came as 10 and 10 and of which 10 are left, half of either's cost is on them.
+    came: dict[tuple[int, int | None], Decimal] = defaultdict(Decimal)
+    for added in rows:
+        came[(added.product_id, added.lot_id)] += added.received_quantity
     lots: dict[int, Decimal] = defaultdict(Decimal)
     movements: list[Movement] = []
     shares = []
     for added in rows:
         if added.lot_id is not None:
             lots[added.lot_id] += added.amount / added.received_quantity
-        share, posted = _spread(added, by_stock[(added.product_id, added.lot_id)], costs)
+        stock = (added.product_id, added.lot_id)
+        share, posted = _spread(added, came[stock], by_stock[stock], costs)
         shares.append(share)
         movements += [
             _revaluation(balance, cost, reference=(reference_type, reference_id), reason=reason)
@@ -164,13 +169,16 @@ def _lock_for(rows: Sequence[CostAdded]) -> list[Inventory]:
 
 
 def _spread(
-    added: CostAdded, balances: Sequence[Inventory], costs: dict[int, Decimal]
+    added: CostAdded, came: Decimal, balances: Sequence[Inventory], costs: dict[int, Decimal]
 ) -> tuple[CostShare, list[tuple[Inventory, Decimal]]]:
-    """Return what becomes of an amount, and the new costs of balances; ``costs`` go along."""
+    """Return what becomes of an amount, and the new costs of balances; ``costs`` go along.
+
+    ``came`` is what all receipts of this stock together brought.
+    """
     on_hand = sum((balance.on_hand_quantity for balance in balances), _ZERO)
     if not on_hand:
         return CostShare(added, _ZERO, added.amount, _ZERO), []
-    part = round_quantity(added.amount * min(on_hand, added.received_quantity) / added.received_quantity)
+    part = round_quantity(added.amount * min(on_hand, came) / came)
     on_stock, posted = _ZERO, []
     for balance in balances:
         before = costs[balance.pk]

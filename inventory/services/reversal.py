@@ -82,7 +82,9 @@ def _other_half(row: InventoryTransaction) -> InventoryTransaction:
         on_hand_change=-row.on_hand_change,
         reverses__isnull=True,
     ).exclude(location_id=row.location_id)
-    found = min(halves, key=lambda half: abs(half.pk - row.pk), default=None)
+    # What leaves is posted right before what arrives: of several transfers at once each has its own half beside it.
+    beside = halves.filter(pk__gt=row.pk) if row.on_hand_change < 0 else halves.filter(pk__lt=row.pk)
+    found = min(beside, key=lambda half: abs(half.pk - row.pk), default=None)
     if found is None:
         raise NotReversible("The other half of this transfer is not known.", details={"id": row.pk})
     return found

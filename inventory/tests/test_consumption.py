@@ -203,3 +203,10 @@ def test_one_and_ten_uses_take_the_same_statements():
         assert len(rows) == 2 * len(some)
         counts.append(statements(captured))
     assert counts[0] == counts[1] <= 15
+
+
+def test_a_lot_of_another_product_is_not_taken_for_this_one(pla, lots):
+    other = receive(MaterialFactory(), 1)
+    uses = [Use(pla.pk, D("0.5"), JOB, 1, lot_id=other.pk), Use(other.product_id, D("0.5"), JOB, 1)]
+    taken = inventory.consume(uses, actor=system_actor())
+    assert [(row.product_id, row.lot_id) for row in taken] == [(pla.pk, lots[0].pk), (other.product_id, other.pk)]

@@ -11,7 +11,8 @@ from inventory import services as inventory
 from inventory.errors import AlreadyReversed, InsufficientStock, NotReversible
 from inventory.models import Inventory, InventoryTransaction, MaterialLot
 from inventory.selectors import total_value, verify_ledger
-from inventory.services import Need, Use
+from inventory.services import Movement, Need, Use
+from inventory.services.ledger import Kind
 from inventory.tests.concurrency import shared_database, together  # noqa: F401
 from inventory.tests.factories import (
     ComponentFactory,
@@ -134,3 +135,18 @@ def test_of_four_who_reverse_the_same_movement_one_does(shared_database):  # noq
     assert sorted(type(result).__name__ for result in results) == ["AlreadyReversed"] * 3 + ["list"]
     assert Inventory.objects.get().on_hand_quantity == D(10)
     assert verify_ledger().is_clean
+
+
+def test_of_several_transfers_at_once_each_has_its_own_half():
+    bolt, shelf, rack, box = ComponentFactory(), LocationFactory(), LocationFactory(code="B"), LocationFactory(code="C")
+    for place in (shelf, rack):
+        put_on_shelf(bolt, 5, place)
+    moves = [
+        Movement(Kind.TRANSFER, bolt.pk, place.pk, quantity=quantity)
+        for place, quantity in ((shelf, D(-2)), (box, D(2)), (rack, D(-2)), (box, D(2)))
+    ]
+    rows = inventory.post_transactions(moves, actor=system_actor())
+    back = inventory.reverse_transaction(rows[1], reason="wrong box", actor=system_actor())
+    assert {row.reverses_id for row in back} == {rows[0].pk, rows[1].pk}
+    back = inventory.reverse_transaction(rows[2], reason="wrong box", actor=system_actor())
+    assert {row.reverses_id for row in back} == {rows[2].pk, rows[3].pk}

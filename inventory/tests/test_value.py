@@ -140,14 +140,14 @@ def test_parts_of_added_cost_add_up_to_it_whatever_rounding_does():
     bolt, actor = ComponentFactory(unit_cost=D(1)), system_actor()
     put_on_shelf(bolt, 7)
     put_on_shelf(bolt, 3, LocationFactory(code="RACK"))
-    added = [CostAdded(bolt.pk, None, D(30), D("10")), CostAdded(bolt.pk, None, D(10), D("-1"))]
+    added = [CostAdded(bolt.pk, None, D(20), D("10")), CostAdded(bolt.pk, None, D(10), D("-1"))]
     spread = inventory.add_cost(added, reason="freight, then a credit", actor=actor)
     assert [(share.on_stock, share.expensed, share.rounding) for share in spread.shares] == [
         (D("3.3330"), D("6.6667"), D("0.0003")),
-        (D("-1"), D(0), D(0)),
+        (D("-0.3330"), D("-0.6667"), D("-0.0003")),
     ]
     assert spread.on_stock + spread.expensed == D(9)
-    assert total_value() == D("12.3330")
+    assert total_value() == D(13)
     assert verify_ledger().is_clean
 
 
@@ -227,3 +227,13 @@ def test_valuation_takes_one_query(django_assert_num_queries):
         receive(MaterialFactory(), "1")
     with django_assert_num_queries(1):
         assert len(valuation(timezone.now())) == 3
+
+
+def test_stock_that_is_left_of_two_receipts_bears_the_cost_of_one():
+    bolt = ComponentFactory(unit_cost=D(1))
+    put_on_shelf(bolt, 10)
+    twice = [CostAdded(bolt.pk, None, D(10), D(5)), CostAdded(bolt.pk, None, D(10), D(5))]
+    result = inventory.add_cost(twice, reason="freight of both", actor=system_actor())
+    assert [(share.on_stock, share.expensed) for share in result.shares] == [(D("2.5"), D("2.5"))] * 2
+    assert Inventory.objects.get().cost_per_unit == D("1.5")
+    assert verify_ledger().is_clean
