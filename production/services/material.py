@@ -120,7 +120,8 @@ def book_use(job: PrintJob, grams: Mapping[int, Decimal], *, actor: User) -> Non
                     uses.append(_use(job, filament, part, quantity, lot_id))
                     targets.append(key)
             elif difference < 0:
-                costs[part.production_order_id] -= _take_back(booked[key], -difference, actor=actor)
+                is_open = part.production_order.status in ProductionOrder.OPEN
+                costs[part.production_order_id] -= _take_back(booked[key], -difference, keep=is_open, actor=actor)
     taken = consume(uses, actor=actor) if uses else []
     for part_taken in taken:
         costs[targets[part_taken.use_index][1]] += part_taken.quantity * part_taken.unit_cost
@@ -214,8 +215,11 @@ def _put_on_units(order: ProductionOrder, amount: Decimal, *, actor: User) -> No
         log.warning("%s: %s could not be put on what is left of its units", order.code, amount)
 
 
-def _take_back(rows: list[ProductionOrderMaterial], quantity: Decimal, *, actor: User) -> Decimal:
-    """Give what was taken too much back to its lots, the latest first; return what it cost."""
+def _take_back(rows: list[ProductionOrderMaterial], quantity: Decimal, *, keep: bool, actor: User) -> Decimal:
+    """Give what was taken too much back to its lots, the latest first; return what it cost.
+
+    With ``keep`` the order keeps it reserved; one that is over would never give it free.
+    """
     returned = []
     for row in reversed(rows):
         part = min(quantity, row.quantity_used)
@@ -230,7 +234,7 @@ def _take_back(rows: list[ProductionOrderMaterial], quantity: Decimal, *, actor:
         actor=actor,
         reference_type=Reference.PRINT_JOB,
         reference_id=first.print_job_id,
-        holder=(Reference.PRODUCTION_ORDER, first.production_order_id),
+        holder=(Reference.PRODUCTION_ORDER, first.production_order_id) if keep else None,
         reason="The use was corrected",
     )
     ProductionOrderMaterial.objects.bulk_update(rows, ["quantity_used"])
@@ -247,15 +251,14 @@ def record_uses(
     """Write which lot went into which order, and through which job where there is one; ``taken`` rows are (filament
     position, order id, what).
 
-    A lot that the filament took before gets a higher figure instead of a second row. Returns the edges of the trace
-    that the caller has to write.
+    A lot that the filament took before at the same cost gets a higher figure instead of a second row. Returns the edges
+    of the trace that the caller has to write.
     """
     new, more = [], []
     for position, order_id, row in taken:
         earlier = booked.get((position, order_id), []) if position is not None else []
-        same = next(
-            (use for use in earlier if (use.material_lot_id, use.location_id) == (row.lot_id, row.location_id)), None
-        )
+        told = (row.lot_id, row.location_id, row.unit_cost)
+        same = next((use for use in earlier if (use.material_lot_id, use.location_id, use.unit_cost) == told), None)
         if same is not None:
             same.quantity_used += row.quantity
             more.append(same)

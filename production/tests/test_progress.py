@@ -417,3 +417,28 @@ def test_the_end_of_a_job_takes_the_same_statements_however_many_lots_it_took() 
         assert job.materials.count() == lots
     assert counts[0] == counts[1]
     assert verify_ledger().is_clean
+
+
+def test_grams_given_back_after_the_order_is_over_are_kept_for_nobody() -> None:
+    job, _ = _cups_of_a_finished_order()
+    production.record_finished(job, actor=system_actor(), grams={0: Decimal(60)})
+    assert not Reservation.objects.exists()
+    assert not Inventory.objects.exclude(allocated_quantity=0).exists()
+    assert verify_ledger().is_clean
+
+
+def test_more_grams_at_another_cost_are_a_row_of_their_own() -> None:
+    stock(black_pla())
+    _, [job] = queued(printable(grams="100"))
+    finished(job)
+    lot = MaterialLot.objects.get()
+    inventory.revalue_stock(lot.product, lot=lot, unit_cost=Decimal(24), reason="the bill", actor=system_actor())
+    production.record_finished(job, actor=system_actor(), grams={0: Decimal(200)})
+    rows = job.materials.order_by("id")
+    assert [(row.quantity_used, row.unit_cost) for row in rows] == [
+        (Decimal("0.1"), Decimal(12)),
+        (Decimal("0.1"), Decimal(24)),
+    ]
+    production.record_finished(job, actor=system_actor(), grams={0: Decimal(50)})
+    assert [row.quantity_used for row in rows.all()] == [Decimal("0.05"), 0]
+    assert verify_ledger().is_clean
