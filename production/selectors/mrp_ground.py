@@ -58,7 +58,7 @@ from production.ports import OpenDemand, open_demand
 
 #: What a vendor is thought to need who is not known, as the model has it.
 BUY_LEAD_DAYS = 7
-_OPEN_PURCHASES = (
+OPEN_PURCHASES = (
     PurchaseOrder.Status.DRAFT,
     PurchaseOrder.Status.ORDERED,
     PurchaseOrder.Status.PARTIALLY_RECEIVED,
@@ -268,7 +268,7 @@ def _purchases() -> QuerySet[PurchaseOrderLine, tuple[Any, ...]]:
     owed = F("quantity") - F("quantity_cancelled") - F("quantity_received")
     return (
         PurchaseOrderLine.objects.filter(
-            purchase_order__status__in=_OPEN_PURCHASES, purchase_order__deleted_at__isnull=True
+            purchase_order__status__in=OPEN_PURCHASES, purchase_order__deleted_at__isnull=True
         )
         .order_by()
         .values_list(

@@ -16,7 +16,7 @@ from decimal import ROUND_CEILING, Decimal
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef
 from django.utils import timezone
 
 from blb3d.accounts.models import User
@@ -43,7 +43,7 @@ from production.models import (
 )
 from production.mrp.engine import plan as make_plan
 from production.mrp.ground import FIRM, PRODUCTION, PURCHASE, Plan, Problem
-from production.selectors.mrp_ground import load_problem
+from production.selectors.mrp_ground import OPEN_PURCHASES, load_problem
 from production.selectors.mrp_plan import in_words, newest_run, why
 from production.services.mrp_writing import write_plan
 from production.services.planning import (
@@ -207,7 +207,8 @@ def firm(
     Raises:
         InvalidValue: nothing was chosen, one quantity was given for several, or one that is not above 0 or, of what is
             made, not whole.
-        PlanMoved: a newer run replaced the one that they are of.
+        PlanMoved: a newer run replaced the one that they are of, or somebody ordered a product beside the plan
+            since; ``details["products"]`` names them.
         PlanningRuns: the next run has begun.
         PlannedOrderTaken: something was made of one of them before; ``details["orders"]`` names them.
     """
@@ -220,6 +221,7 @@ def firm(
     run = _hold_plan(row.run_id for row in chosen.values())
     _take(list(chosen))
     rows = list(PlannedOrder.objects.filter(run=run, pk__in=chosen).select_related("product").order_by("id"))
+    _refuse_overtaken(run, rows)
     today = timezone.localdate()
     orders = []
     for number, row, reasons in zip(numbers, rows, why(run, rows, most=_REASONS), strict=True):
@@ -261,6 +263,33 @@ def _take(pks: Sequence[int]) -> None:
         PlannedOrder.objects.filter(pk__in=part).update(is_taken=True)
     if taken:
         raise PlannedOrderTaken(details={"orders": taken[:20]})
+
+
+def _refuse_overtaken(run: MRPRun, rows: Sequence[PlannedOrder]) -> None:
+    """Refuse products that were bought, or planned for the shelf, beside the plan since it was made.
+
+    The run does not know of these orders, and what it proposes would come on top of them.
+    """
+    skus = {row.product_id: row.product.sku for row in rows}
+    decided = FirmOrder.objects.filter(product=OuterRef("product"))
+    lines = PurchaseOrderLine.objects.filter(
+        created_at__gt=run.started_at,
+        purchase_order__status__in=OPEN_PURCHASES,
+        purchase_order__deleted_at__isnull=True,
+    ).exclude(Exists(decided.filter(purchase_order=OuterRef("purchase_order"))))
+    orders = ProductionOrder.objects.filter(
+        created_at__gt=run.started_at, source_type=ProductionOrder.Source.STOCK, status__in=ProductionOrder.OPEN
+    ).exclude(Exists(decided.filter(production_order=OuterRef("pk"))))
+    overtaken: set[int] = set()
+    for part in _chunks(sorted(skus)):
+        for ordered in (lines, orders):
+            overtaken.update(ordered.filter(product__in=part).order_by().values_list("product", flat=True))
+    if overtaken:
+        told = sorted(skus[pk] for pk in overtaken)
+        raise PlanMoved(
+            f"{', '.join(told[:20])}: ordered since {run.number} was made. Please plan anew.",
+            details={"newest": run.number, "products": told},
+        )
 
 
 @dataclass

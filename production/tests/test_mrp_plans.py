@@ -497,6 +497,37 @@ def test_a_second_run_plans_nothing_on_top_of_what_was_released() -> None:
     ]
 
 
+def test_what_was_ordered_beside_the_plan_since_is_not_ordered_again_by_it() -> None:
+    part, arm = bought("PART", safety_stock=10), ProductFactory(sku="ARM", safety_stock=5)
+    make_bom(arm, (bought("SCREW"), 4))
+    first = run()
+    assert [row[:3] for row in planned(first)] == [("buy", "PART", "10"), ("buy", "SCREW", "20"), ("make", "ARM", "5")]
+    production.buy_missing(products=[part], actor=system_actor())
+    production.replenish_stock(products=[arm], actor=system_actor())
+    rows = {row.product.sku: row for row in PlannedOrder.objects.filter(run=first)}
+    for sku in ("PART", "ARM"):
+        with pytest.raises(PlanMoved) as refused:
+            mrp.release([rows[sku], rows["SCREW"]], actor=system_actor())
+        assert refused.value.message == f"{sku}: ordered since {first.number} was made. Please plan anew."
+        assert refused.value.details == {"newest": first.number, "products": [sku]}
+    assert not FirmOrder.objects.exists()
+    assert not PlannedOrder.objects.filter(is_taken=True).exists()
+    # What was made of the plan itself is no reason.
+    mrp.release([rows["SCREW"]], actor=system_actor())
+    assert planned(run()) == []
+
+
+def test_several_orders_of_one_product_are_released_one_after_the_other() -> None:
+    part = bought("PART")
+    for due in (3, 10, 20):
+        wanted(part, 2, day(due))
+    first, second, third = PlannedOrder.objects.filter(run=run()).order_by("number")
+    for row in (first, second):
+        mrp.release([row], actor=system_actor())
+    mrp.firm([third], actor=system_actor())
+    assert sum(PurchaseOrderLine.objects.values_list("quantity", flat=True)) == 4
+
+
 def test_firm_orders_are_released_like_planned_ones_and_only_once() -> None:
     draft(lamp(), 10, due_date=day(20))
     rows = list(PlannedOrder.objects.filter(run=run()))
