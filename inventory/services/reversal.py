@@ -12,7 +12,8 @@ from inventory.models import InventoryTransaction, Reference
 from inventory.services.ledger import Kind, Movement, lock_balances, post_locked
 
 #: What may be undone from the ledger: what somebody booked by hand. Whatever belongs to a document (a purchase, a job,
-#: a shipment, a count) is undone by an act of that document, whose counters would lie otherwise.
+#: a shipment, a count) is undone by an act of that document, whose counters would lie otherwise. Of what was booked for
+#: a lot it is the receipt: a reel that was weighed or moved says itself how much is on it, and where.
 REVERSIBLE_KINDS = (Kind.ADJUSTMENT, Kind.SCRAP, Kind.TRANSFER, Kind.RECEIPT, Kind.CONSUMPTION)
 REVERSIBLE_REFERENCES = (Reference.MANUAL, Reference.LOT)
 
@@ -22,6 +23,7 @@ def is_reversible(row: InventoryTransaction) -> bool:
     return (
         row.transaction_type in REVERSIBLE_KINDS
         and row.reference_type in REVERSIBLE_REFERENCES
+        and (row.reference_type != Reference.LOT or row.transaction_type == Kind.RECEIPT)
         and row.reverses_id is None
     )
 

@@ -150,3 +150,16 @@ def test_of_several_transfers_at_once_each_has_its_own_half():
     assert {row.reverses_id for row in back} == {rows[0].pk, rows[1].pk}
     back = inventory.reverse_transaction(rows[2], reason="wrong box", actor=system_actor())
     assert {row.reverses_id for row in back} == {rows[2].pk, rows[3].pk}
+
+
+def test_what_a_reel_says_of_itself_is_not_reversed_behind_its_back():
+    lot, actor = receive(MaterialFactory(), "2"), system_actor()
+    [reel] = inventory.make_spools(lot, count=1, grams_each=D(1000), actor=actor)
+    inventory.weigh_spool(reel, gross_grams=D(900), actor=actor)
+    inventory.move_spool(reel, location=LocationFactory(code="RACK"), actor=actor)
+    rows = InventoryTransaction.objects.exclude(transaction_type="receipt")
+    assert sorted(rows.values_list("transaction_type", flat=True)) == ["adjustment", "transfer", "transfer"]
+    for row in rows:
+        with pytest.raises(NotReversible):
+            reverse(row)
+    assert verify_ledger().is_clean

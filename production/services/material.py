@@ -137,8 +137,11 @@ def book_use(job: PrintJob, grams: Mapping[int, Decimal], *, actor: User) -> Non
             if spool is not None and taken_off:
                 left = Round(F("remaining_grams") - F("overdrawn_grams") - taken_off, 4)
                 lacking = Round(F("overdrawn_grams") - F("remaining_grams") + taken_off, 4)
+                # The version rises so that a page that was opened before cannot write the old grams back.
                 Spool.objects.filter(pk=spool.pk).update(
-                    remaining_grams=Greatest(left, Decimal(0)), overdrawn_grams=Greatest(lacking, Decimal(0))
+                    remaining_grams=Greatest(left, Decimal(0)),
+                    overdrawn_grams=Greatest(lacking, Decimal(0)),
+                    version=F("version") + 1,
                 )
     PrintJobFilament.objects.bulk_update(changed, ["used_grams"])
     job.material_grams_used = sum((row.used_grams or Decimal(0) for row in filaments), Decimal(0))

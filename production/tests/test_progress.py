@@ -6,11 +6,11 @@ import datetime
 from decimal import Decimal
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from blb3d.core.errors import InvalidTransition, InvalidValue, ReasonRequired
+from blb3d.core.errors import InvalidTransition, InvalidValue, ReasonRequired, StaleVersion
 from blb3d.core.outbox import OutboxEvent
 from blb3d.core.tests.counting import statements_of
 from inventory import services as inventory
@@ -442,3 +442,17 @@ def test_more_grams_at_another_cost_are_a_row_of_their_own() -> None:
     production.record_finished(job, actor=system_actor(), grams={0: Decimal(50)})
     assert [row.quantity_used for row in rows.all()] == [Decimal("0.05"), 0]
     assert verify_ledger().is_clean
+
+
+def test_a_reels_page_that_was_opened_before_a_job_took_of_it_is_old() -> None:
+    LocationFactory()
+    spool = Spool.objects.create(label="S-1", lot=receive(black_pla(), "1"), remaining_grams=Decimal(500))
+    _, [job] = queued(printable(grams="60"))
+    printer = PrinterFactory(loaded=[black_pla()])
+    printer.slots.update(spool=spool)
+    finished(job, printer)
+    spool.tag_uid = "04AB"
+    with pytest.raises(StaleVersion), transaction.atomic():
+        spool.save()
+    spool.refresh_from_db()
+    assert spool.remaining_grams == 440
