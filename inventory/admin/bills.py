@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin
-from django.utils.html import format_html_join
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import RangeDateFilter
 from unfold.decorators import display
 
 from blb3d.core.admin import AdminVerb, ReadOnlyInline
+from blb3d.core.money import round_money
 from blb3d.core.templatetags.blb3d_ui import money, plain_number
 from inventory import services as inventory
 from inventory.admin.purchase_forms import BillPaymentForm
@@ -28,9 +32,11 @@ class BillLineInline(ReadOnlyInline):
     show_change_link = False
 
     @display(description="what")
-    def what(self, line: VendorBillLine) -> str:
-        """Show the product and the order it was bought with."""
-        return f"{line.order_line.product} ({line.order_line.purchase_order})"
+    def what(self, line: VendorBillLine) -> SafeString:
+        """Show the product, and lead to the order it was bought with."""
+        order = line.order_line.purchase_order
+        url = reverse("admin:inventory_purchaseorder_change", args=[order.pk])
+        return format_html('{} (<a href="{}">{}</a>)', line.order_line.product, url, order)
 
     @display(description="ordered")
     def ordered(self, line: VendorBillLine) -> str:
@@ -55,18 +61,24 @@ class BillLineInline(ReadOnlyInline):
     @display(description="ordered at")
     def ordered_price(self, line: VendorBillLine) -> str:
         """Show the price ordered."""
-        return plain_number(line.order_line.unit_price)
+        return _price(line, line.order_line.unit_price)
 
     @display(description="billed at")
     def price(self, line: VendorBillLine) -> str:
         """Show the price billed."""
-        return plain_number(line.unit_price)
+        return _price(line, line.unit_price)
 
     @display(description="difference")
     def off_by(self, line: VendorBillLine) -> str:
         """Show what the other price makes of this line."""
         amount = (line.unit_price - line.order_line.unit_price) * line.quantity
         return money(amount, line.order_line.purchase_order.currency) if amount else "–"
+
+
+def _price(line: VendorBillLine, price: Decimal) -> str:
+    """Return a price with its currency and all of its decimals."""
+    currency = line.order_line.purchase_order.currency
+    return money(price, currency) if price == round_money(price) else f"{currency} {plain_number(price)}"
 
 
 def _quantity(line: VendorBillLine, quantity: Any) -> str:
@@ -89,6 +101,10 @@ class VendorBillAdmin(WrittenOnce):
         "cancel": inventory.cancel_bill,
     }
 
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """Allow the bills of one order, which its page leads to."""
+        return lookup == "lines__order_line__purchase_order" or super().lookup_allowed(lookup, value, request)  # type: ignore[arg-type]
+
     @display(description="total")
     def total_column(self, bill: VendorBill) -> str:
         """Show what is to be paid."""
@@ -99,7 +115,10 @@ class VendorBillAdmin(WrittenOnce):
         """Show what the match found, one sentence a line."""
         if not bill.differences:
             return "Nothing: it agrees with what was ordered and what came."
-        return format_html_join("", "<p>{}</p>", ((words,) for words in bill.differences))
+        found = list(bill.differences)
+        if bill.status == VendorBill.Status.DISPUTED:
+            found.append("Who may approve bills can still say yes to it, and says why.")
+        return format_html_join("", "<p>{}</p>", ((words,) for words in found))
 
     def totals(self, obj: VendorBill) -> list[tuple[str, str]]:
         """Show the sums as they stand on the bill."""

@@ -150,11 +150,10 @@ def _short(number: Decimal) -> Decimal:
 
 
 def _end_of(day: datetime.date | None) -> datetime.datetime | None:
-    """Return the first moment after a day, here."""
+    """Return the last second of a day, here, so that the day is read as it was typed."""
     if day is None:
         return None
-    next_day = datetime.datetime.combine(day + datetime.timedelta(days=1), datetime.time())
-    return timezone.make_aware(next_day)
+    return timezone.make_aware(datetime.datetime.combine(day, datetime.time(23, 59, 59)))
 
 
 class LinesForm(VerbForm):

@@ -6,11 +6,13 @@ import datetime
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from unfold.contrib.filters.admin import RangeDateFilter, RangeDateTimeFilter
 from unfold.decorators import display
 
@@ -176,7 +178,7 @@ class PurchaseOrderAdmin(DocumentAdmin):
     header_fields = ("vendor", "ordered_on", "expected_on", "approval", "sent_at")
     related_documents = ("receipts", "returns", "requisitions", "lots")
     readonly_fields = ("po_number", "ordered_on")
-    fields = (("po_number", "vendor"), ("ordered_on", "expected_on", "currency"), "message", "notes")
+    fields = (("po_number", "vendor"), ("expected_on", "currency"), "message", "notes")
     inlines = (PurchaseOrderLineInline,)
     verbs = {
         "order": inventory.order_purchase,
@@ -265,6 +267,13 @@ class PurchaseOrderAdmin(DocumentAdmin):
         """Show the sums as they stand on the paper."""
         shown = [("Lines", obj.subtotal), ("Freight", obj.freight), ("Tax", obj.tax), ("Total", obj.total)]
         return [(words, money(amount, obj.currency)) for words, amount in shown if amount or words == "Total"]
+
+    def page_links(self, obj: PurchaseOrder) -> list[tuple[str, str]]:
+        """Lead to what the vendor billed of it."""
+        if not VendorBill.objects.filter(lines__order_line__purchase_order=obj).exists():
+            return []
+        bills = reverse("admin:inventory_vendorbill_changelist")
+        return [("Their bills", f"{bills}?{urlencode({'lines__order_line__purchase_order': obj.pk})}")]
 
     def progress(self, obj: PurchaseOrder) -> tuple[int, int, str] | None:
         """Show how many of its lines are here."""
@@ -364,8 +373,8 @@ class ReceiptLineInline(ReadOnlyInline):
     """What came, by lot."""
 
     model = GoodsReceiptLine
-    fields = ("line_number", "product", "lot", "location", "bought", "stock_quantity", "unit_cost", "back")
-    readonly_fields = ("bought", "back")
+    fields = ("line_number", "product", "lot", "location", "bought", "stocked", "unit_cost", "back")
+    readonly_fields = ("bought", "stocked", "back")
     show_change_link = False
 
     @display(description="came as")
@@ -373,13 +382,18 @@ class ReceiptLineInline(ReadOnlyInline):
         """Show what came in the unit it was bought in."""
         return f"{plain_number(line.quantity)} {line.unit_of_measure}"
 
+    @display(description="in stock as")
+    def stocked(self, line: GoodsReceiptLine) -> str:
+        """Show what came in the product's own unit."""
+        return f"{plain_number(line.stock_quantity)} {line.product.unit_of_measure}"
+
     @display(description="went back")
     def back(self, line: GoodsReceiptLine) -> str:
-        """Show what went back, and what of it was refused."""
+        """Show what went back in the product's own unit, and what of it was refused."""
         if not line.returned_quantity:
             return "–"
         refused = f", {plain_number(line.rejected_quantity)} refused" if line.rejected_quantity else ""
-        return f"{plain_number(line.returned_quantity)}{refused}"
+        return f"{plain_number(line.returned_quantity)} {line.product.unit_of_measure}{refused}"
 
 
 class LandedCostInline(ReadOnlyInline):
@@ -452,8 +466,8 @@ class ReturnLineInline(ReadOnlyInline):
     """What went back, by lot."""
 
     model = VendorReturnLine
-    fields = ("line_number", "what", "quantity", "unit_cost", "was_rejected")
-    readonly_fields = ("what",)
+    fields = ("line_number", "what", "gone", "unit_cost", "was_rejected")
+    readonly_fields = ("what", "gone")
     list_related = ("receipt_line__product", "receipt_line__lot")
     show_change_link = False
 
@@ -462,6 +476,11 @@ class ReturnLineInline(ReadOnlyInline):
         """Show product and lot."""
         came = line.receipt_line
         return f"{came.product}, lot {came.lot}" if came.lot is not None else str(came.product)
+
+    @display(description="quantity")
+    def gone(self, line: VendorReturnLine) -> str:
+        """Show how much went back."""
+        return f"{plain_number(line.quantity)} {line.receipt_line.product.unit_of_measure}"
 
 
 @admin.register(VendorReturn)

@@ -93,7 +93,7 @@ def test_several_lots_of_a_line_are_received_with_certificate_and_freight(buyer:
     first, second = MaterialLot.objects.order_by("pk")
     assert (receipt.packing_slip, receipt.lines.count()) == ("PS 9", 2)
     assert (first.lot_number, first.vendor_lot_number, first.status, first.unit_cost) == ("L-1", "V-1", "ACTIVE", D(22))
-    assert timezone.localtime(first.expiration_date).date() == datetime.date(2030, 2, 1)
+    assert timezone.localtime(first.expiration_date).date() == datetime.date(2030, 1, 31)
     assert first.coa_file_name == "coa.pdf"
     assert (second.quantity_received, second.status) == (D(2), "QUARANTINE")
     order.refresh_from_db()
@@ -174,6 +174,14 @@ def test_a_bill_is_entered_from_the_order_matched_and_approved_by_the_manager(bu
     bill = VendorBill.objects.get()
     page = shown(buyer.get(url(bill, "change")))
     assert "billed at 3.3 per each, ordered at 3 (+10 %)." in page
+    assert "Who may approve bills can still say yes to it" in page
+    assert f'(<a href="{url(order, "change")}">{order}</a>)' in page
+    assert "$3.30" in page
+    of_order = f"{reverse('admin:inventory_vendorbill_changelist')}?lines__order_line__purchase_order={order.pk}"
+    assert of_order in shown(buyer.get(url(order, "change")))
+    assert bill.number in shown(buyer.get(of_order))
+    other = of_order.replace(f"={order.pk}", f"={order.pk + 1}")
+    assert bill.number not in shown(buyer.get(other))
     assert bill.status == "disputed"
     assert buyer.post(url(bill, "verb", "approve"), {"_version": bill.version}).status_code == 403
     act(person("manager"), bill, "approve", reason="new price list")

@@ -32,7 +32,7 @@ _MEANINGS: dict[str, set[str]] = {
         "paid", "pass", "passed", "ready", "received", "released", "resolved", "shipped", "verified", "yes",
     },
     "attention": {
-        "at_risk", "blocked", "closed_short", "contained", "corrected", "expiring", "held", "late", "low",
+        "at_risk", "blocked", "closed_short", "contained", "corrected", "disputed", "expiring", "held", "late", "low",
         "on_hold", "open", "overdue", "partial", "paused", "quarantine", "rework", "root_cause", "shortage",
         "stale", "unknown", "unpaid",
     },
