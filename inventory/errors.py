@@ -388,7 +388,7 @@ class BillNotApprovable(BLB3DError):
 
     code = "PURCHASE_010"
     http_status = 409
-    message = "This bill cannot be approved."
+    message = "This bill cannot be approved: cancel it and enter the right one."
 
 
 class NoVendorAddress(BLB3DError):

@@ -20,6 +20,10 @@ from inventory import services as inventory
 from inventory.admin.purchase_forms import BillPaymentForm
 from inventory.admin.purchasing import WrittenOnce
 from inventory.models import VendorBill, VendorBillLine
+from inventory.selectors.matching import match_rows
+
+_TOO_MUCH = "Nobody can approve that more is billed than came and stayed: cancel this bill and enter a right one."
+_MAY_STILL = "Who may approve bills can still say yes to it, and says why."
 
 
 class BillLineInline(ReadOnlyInline):
@@ -117,7 +121,8 @@ class VendorBillAdmin(WrittenOnce):
             return "Nothing: it agrees with what was ordered and what came."
         found = list(bill.differences)
         if bill.status == VendorBill.Status.DISPUTED:
-            found.append("Who may approve bills can still say yes to it, and says why.")
+            too_much = any(row.too_much for row in match_rows(bill))
+            found.append(_TOO_MUCH if too_much else _MAY_STILL)
         return format_html_join("", "<p>{}</p>", ((words,) for words in found))
 
     def totals(self, obj: VendorBill) -> list[tuple[str, str]]:

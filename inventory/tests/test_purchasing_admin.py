@@ -192,6 +192,22 @@ def test_a_bill_is_entered_from_the_order_matched_and_approved_by_the_manager(bu
     assert bill.status == "paid"
 
 
+def test_a_bill_of_more_than_stayed_says_that_nobody_can_approve_it(buyer: Client) -> None:
+    order = ordered((MaterialFactory(), 10, "kg", "3"))
+    line = order.lines.get()
+    inventory.receive_purchase(order, [PurchaseReceipt(line.pk, D(10))], actor=system_actor())
+    told = {f"quantity_{line.pk}": "10", f"price_{line.pk}": "3.30", "bill_number": "r 7", "billed_on": "2026-11-02"}
+    act(buyer, order, "enter_bill", **told)
+    came = GoodsReceipt.objects.get().lines.get()
+    back = inventory.return_to_vendor(order, [ReturnSpec(came.pk, D(1))], reason="wet", actor=system_actor())
+    page = shown(buyer.get(url(VendorBill.objects.get(), "change")))
+    assert "Nobody can approve that more is billed than came and stayed" in page
+    assert "Who may approve" not in page
+    assert "1 kg" in shown(buyer.get(url(back, "change")))
+    receipt = shown(buyer.get(url(GoodsReceipt.objects.get(), "change")))
+    assert ("10 kg" in receipt, "1 kg" in receipt) == (True, True)
+
+
 def test_goods_go_back_and_later_freight_is_shared_from_the_receipts_page(buyer: Client) -> None:
     order = ordered((MaterialFactory(), 4, "kg", "20"))
     inventory.receive_purchase(
