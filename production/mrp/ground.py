@@ -35,6 +35,7 @@ The rules, which the engine and the tests' slow reference both keep to:
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -43,6 +44,8 @@ from typing import NamedTuple
 SCALE = 10_000
 #: ``per`` of a bill's line: component units for one unit of the parent, in 10 ** -8.
 PER_SCALE = 100_000_000
+
+_LAST = datetime.date.max.toordinal()
 
 #: Who needs or brings something: kind, id, number. The number is 0 but for planned orders, whose id is their item's.
 Key = tuple[str, int, int]
@@ -165,6 +168,14 @@ class Plan:
     pegs: list[Peg]
     messages: list[Message]
     late: list[Late]
+
+
+def date_of(day: int) -> datetime.date:
+    """Return the date of an ordinal; what comes after the last date there is, or before the first, is that one.
+
+    Somebody writes 9999-12-31 for a day that nobody knows, and what waits for it is ready after that.
+    """
+    return datetime.date.fromordinal(min(max(day, 1), _LAST))
 
 
 def exploded(per: int, units: int) -> int:

@@ -32,7 +32,20 @@ from production.models import (
     ProductionOrder,
     Replenish,
 )
-from production.mrp.ground import FIRM, FLOOR, FORECAST, PLANNED, PRODUCTION, PURCHASE, SALES, SCALE, STOCK, Key, Plan
+from production.mrp.ground import (
+    FIRM,
+    FLOOR,
+    FORECAST,
+    PLANNED,
+    PRODUCTION,
+    PURCHASE,
+    SALES,
+    SCALE,
+    STOCK,
+    Key,
+    Plan,
+    date_of,
+)
 from production.ports import open_demand
 
 ZERO = Decimal(0)
@@ -105,7 +118,7 @@ def newest_run() -> MRPRun | None:
 def pegs_of(text: str) -> tuple[PegTo, ...]:
     """Return the pegs of a row."""
     return tuple(
-        PegTo((kind, pk, number), unscaled(quantity), datetime.date.fromordinal(day))
+        PegTo((kind, pk, number), unscaled(quantity), date_of(day))
         for kind, pk, number, quantity, day in json.loads(text)
     )
 
@@ -226,7 +239,9 @@ class Pegging:
             return node.ready
         day = max(node.day, self.run.planned_from)
         late = [
-            self.ready(part) + (day - peg.day) for part, peg in self.serves.get(node.key, ()) if part.key != node.key
+            date_of(self.ready(part).toordinal() + (day - peg.day).days)
+            for part, peg in self.serves.get(node.key, ())
+            if part.key != node.key
         ]
         return max([day, *late])
 
@@ -506,15 +521,14 @@ def proposals(run: MRPRun) -> list[Proposal]:
 
 def proposals_of(plan: Plan, made: Collection[int]) -> list[Proposal]:
     """Return the planned orders of a plan that is not stored."""
-    day = datetime.date.fromordinal
     return [
         Proposal(
             row.item,
             "make" if row.item in made else "buy",
             unscaled(row.quantity),
-            day(row.due),
-            day(row.start),
-            day(row.ready),
+            date_of(row.due),
+            date_of(row.start),
+            date_of(row.ready),
         )
         for row in plan.planned
     ]

@@ -13,7 +13,7 @@ from blb3d.core.errors import InvalidValue
 from inventory.models import Product, PurchaseOrderLine
 from production.models import ProductionOrder
 from production.mrp.engine import plan as make_plan
-from production.mrp.ground import PRODUCTION, PURCHASE, SALES, SCALE, Demand, Key, Late, Plan, Problem, Supply
+from production.mrp.ground import PRODUCTION, PURCHASE, SALES, SCALE, Demand, Key, Late, Plan, Problem, Supply, date_of
 from production.ports import open_demand
 from production.selectors.mrp_ground import load_problem
 from production.selectors.mrp_plan import Difference, Named, Proposal, compare, names_of, proposals_of
@@ -192,7 +192,7 @@ def _late(was: Plan, now: Plan) -> list[LateChange]:
                 key,
                 name,
                 row.item,
-                datetime.date.fromordinal(row.day),
+                date_of(row.day),
                 _ready(before.get(key)),
                 _ready(after.get(key)),
                 row.cause,
@@ -202,4 +202,4 @@ def _late(was: Plan, now: Plan) -> list[LateChange]:
 
 
 def _ready(late: Late | None) -> datetime.date | None:
-    return datetime.date.fromordinal(late.ready) if late is not None else None
+    return date_of(late.ready) if late is not None else None

@@ -42,7 +42,7 @@ from production.models import (
     Replenish,
 )
 from production.mrp.engine import plan as make_plan
-from production.mrp.ground import FIRM, PRODUCTION, PURCHASE, Plan, Problem
+from production.mrp.ground import FIRM, PRODUCTION, PURCHASE, Plan, Problem, date_of
 from production.selectors.mrp_ground import OPEN_PURCHASES, load_problem
 from production.selectors.mrp_plan import in_words, newest_run, why
 from production.services.mrp_writing import write_plan
@@ -232,7 +232,7 @@ def firm(
                 product=row.product,
                 kind=row.kind,
                 quantity=row.quantity if quantity is None else round_quantity(quantity),
-                start_on=min(max(row.start_on + (due - row.due_on), today), due),
+                start_on=_moved(row.start_on, row.due_on, due, today),
                 due_on=due,
                 vendor=vendor if row.kind == Replenish.BUY else None,
                 run=run,
@@ -241,6 +241,11 @@ def firm(
             )
         )
     return insert_documents(orders, natural_key="number")
+
+
+def _moved(start: datetime.date, due: datetime.date, to_day: datetime.date, today: datetime.date) -> datetime.date:
+    """Return when an order starts that is due on another day: as long before, not before today nor after it is due."""
+    return min(max(date_of(start.toordinal() + (to_day - due).days), today), to_day)
 
 
 def _check_quantity(quantity: Decimal, rows: Sequence[PlannedOrder]) -> None:
@@ -416,8 +421,8 @@ def change_firm_order(
             )
         locked.quantity = round_quantity(quantity)
     if due_on is not None:
-        moved = locked.start_on + (due_on - locked.due_on)
-        locked.start_on, locked.due_on = min(max(moved, timezone.localdate()), due_on), due_on
+        locked.start_on = _moved(locked.start_on, locked.due_on, due_on, timezone.localdate())
+        locked.due_on = due_on
     if vendor is not None and locked.kind == Replenish.BUY:
         locked.vendor = vendor
     locked.save()

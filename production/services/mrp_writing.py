@@ -13,7 +13,7 @@ from django.db import connection, models, transaction
 
 from production.models import MRPRun, PlanLate, PlanMessage, PlannedOrder, PlanSupply, Replenish
 from production.mrp.engine import ArrayPlan, Solution, joined
-from production.mrp.ground import SCALE, Key, Plan, Problem
+from production.mrp.ground import SCALE, Key, Plan, Problem, date_of
 
 #: A row of a table: values by the names of ``_COLUMNS``.
 Row = tuple[Any, ...]
@@ -137,7 +137,7 @@ class _days(dict[int, datetime.date]):  # noqa: N801
     """Dates by ordinal."""
 
     def __missing__(self, ordinal: int) -> datetime.date:
-        self[ordinal] = value = datetime.date.fromordinal(ordinal)
+        self[ordinal] = value = date_of(ordinal)
         return value
 
 

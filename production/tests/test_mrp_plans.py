@@ -18,6 +18,7 @@ from django.utils import timezone
 from blb3d.core.errors import InvalidTransition, InvalidValue, NotAllowed
 from blb3d.core.outbox import OutboxEvent
 from blb3d.core.tests.counting import statements_of
+from inventory import services as inventory
 from inventory.errors import NoVendor
 from inventory.models import BOM, Product, PurchaseOrder, PurchaseOrderLine, Vendor, VendorItem
 from inventory.tests.factories import (
@@ -423,6 +424,28 @@ def test_a_made_product_is_decided_in_whole_units_above_nothing(quantity: str) -
         mrp.change_firm_order(decided, quantity=Decimal(quantity), actor=system_actor())
     decided.refresh_from_db()
     assert decided.quantity == Decimal(20)
+
+
+def test_days_that_nobody_knows_stop_no_plan() -> None:
+    part, slow = bought("PART"), bought("SLOW", safety_stock=3)
+    slow.lead_time_days = 2_000_000_000
+    slow.save()
+    arm = ProductFactory(sku="ARM", lead_time_days=2)
+    make_bom(arm, (part, 4))
+    Forecast.objects.create(product=arm, starts_on=day(12), ends_on=day(20), quantity=4)
+    never = datetime.date.max
+    line = inventory.PurchaseLineSpec(part, Decimal(50), "each", Decimal(1), expected_on=never)
+    inventory.create_purchase_order(Vendor.objects.first(), lines=[line], actor=system_actor())
+    first = run()
+    made = PlannedOrder.objects.get(run=first, product=arm)
+    assert (made.due_on, made.ready_on) == (day(12), never)
+    assert [link.ready for link in chain(first, first.late_demands.get())] == [never, never]
+    assert [(row.product_id, row.after) for row in what_if([LeadTime(slow, 1)]).late] == []
+    [decided] = mrp.firm([made], due_on=never, actor=system_actor())
+    assert decided.start_on == never - datetime.timedelta(days=2)
+    early = mrp.change_firm_order(decided, due_on=datetime.date.min, actor=system_actor())
+    assert (early.start_on, early.due_on) == (datetime.date.min, datetime.date.min)
+    assert run().status == "done"
 
 
 def test_one_quantity_is_not_given_for_several_orders() -> None:
