@@ -24,6 +24,8 @@ MAX_CELL = 10_000
 MAX_BYTES = 20 * 1024 * 1024
 MAX_UNPACKED = 120 * 1024 * 1024
 MAX_MEMBERS = 500
+#: Whole numbers up to here are what they were in a spreadsheet, which counts in floats.
+_EXACT = 2**53
 #: Empty rows in front of the headings.
 _LEADING = 20
 _DELIMITERS = ",;\t|"
@@ -179,6 +181,9 @@ def _xlsx_cell(cell: Any) -> Cell:
         return value
     if isinstance(value, int):
         return Decimal(value)
+    if isinstance(value, float) and value.is_integer():
+        # A barcode or a lot's number, of which every digit counts.
+        return Decimal(int(value)) if abs(value) <= _EXACT else Bad("has more digits than a number keeps; make it text")
     if isinstance(value, float):
         # As it is shown, not as it is stored: 0.1 is 0.1; what arithmetic leaves behind the 12th digit is dropped.
         return Decimal(repr(value)) if len(repr(value)) <= 14 else Decimal(f"{value:.12g}")

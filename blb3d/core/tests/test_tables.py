@@ -98,6 +98,12 @@ def test_a_workbook_keeps_its_types_and_formulas_are_not_taken() -> None:
     assert (again.headings, again.rows, again.notes) == (table.headings, table.rows, table.notes)
 
 
+def test_no_digit_of_a_code_is_lost_that_a_workbook_keeps_as_a_number() -> None:
+    [(_, cells)] = read_table("codes.xlsx", workbook(["a", "b", "c"], [4006381333931.0, 4006381333931, 10.0**16])).rows
+    assert [read_text(cell) for cell in cells[:2]] == ["4006381333931", "4006381333931"]
+    assert cells[2] == Bad("has more digits than a number keeps; make it text")
+
+
 def test_a_bomb_and_a_huge_table_are_refused_before_they_are_unpacked(settings: Any) -> None:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as package:
