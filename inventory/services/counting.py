@@ -36,7 +36,7 @@ from inventory.models import (
 )
 from inventory.selectors.counting import ABC_DAYS, is_within_tolerance, places_below
 from inventory.services.corrections import Correction, correct_balances
-from inventory.services.ledger import Key, Kind, lock_balances, require_lot_of
+from inventory.services.ledger import Key, Kind, Movement, lock_balances, lock_for, require_lot_of
 
 Status = CycleCount.Status
 
@@ -170,15 +170,17 @@ def count_found(
     if product.is_lot_tracked and lot is None:
         raise LotNeeded(details={"sku": product.sku})
     sheet = _open_sheet(count.pk)
-    balances = lock_balances(Q(product=product, location=location, lot=lot))
+    # Where the books have nothing an empty balance is opened: its lock keeps two sheets from noting the same find.
+    lot_id = lot.pk if lot else None
+    [balance] = lock_for([Movement(Kind.ADJUSTMENT, product.pk, location.pk, lot_id, Decimal(1))]).values()
     found = CycleCountLine.objects.filter(cycle_count=sheet, product=product, location=location, lot=lot)
     rows = lock_documents(found)
     if rows:
         row = rows[0]
     else:
-        _refuse_other_sheets(sheet, [(product.pk, location.pk, lot.pk if lot else None)])
+        _refuse_other_sheets(sheet, [(product.pk, location.pk, lot_id)])
         last = CycleCountLine.objects.filter(cycle_count=sheet).aggregate(last=Max("position"))["last"] or 0
-        on_hand = balances[0].on_hand_quantity if balances else Decimal(0)
+        on_hand = balance.on_hand_quantity
         row = CycleCountLine(
             cycle_count=sheet,
             position=last + 1,
@@ -187,9 +189,9 @@ def count_found(
             lot=lot,
             is_found=True,
             expected_quantity=on_hand,
-            unit_cost=balances[0].cost_per_unit if on_hand else (lot.unit_cost if lot else product.unit_cost),
+            unit_cost=balance.cost_per_unit if on_hand else (lot.unit_cost if lot else product.unit_cost),
         )
-    _note(row, counted, balances[0].on_hand_quantity if balances else Decimal(0), actor=actor, note=note)
+    _note(row, counted, balance.on_hand_quantity, actor=actor, note=note)
     row.save()
     return row
 

@@ -170,11 +170,13 @@ def approve_purchase(order: PurchaseOrder, *, actor: User, reason: str = "") -> 
     Raises:
         NotAllowed: the actor may not approve orders.
         ApprovesOwnOrder: the actor wrote the order or last changed its lines, and may not approve own orders.
+        StaleVersion: the order changed since it was read: that is not what was looked at.
         InvalidTransition: the order is no draft, or approved already.
         InvalidValue: it has no lines.
     """
     allow(actor, "inventory.approve_purchaseorder")
     [row] = lock_documents(PurchaseOrder.objects.filter(pk=order.pk))
+    row.check_version(order.version)
     if row.status != Status.DRAFT or row.approved_at is not None:
         raise InvalidTransition("Only a draft that nobody has approved yet is approved.", details={"step": "approve"})
     if not row.lines.exists():

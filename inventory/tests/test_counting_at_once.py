@@ -105,3 +105,17 @@ def test_two_reels_wound_onto_each_other_at_once_keep_the_sum() -> None:
     copies = [(Spool.objects.get(pk=a.pk), Spool.objects.get(pk=b.pk)) for a, b in ((first, second), (second, first))]
     together(*(partial(inventory.merge_spools, a, into=b, actor=actor) for a, b in copies))
     assert sorted(Spool.objects.values_list("remaining_grams", flat=True)) == [0, D(2000)]
+
+
+def test_the_same_find_is_noted_on_one_sheet_only() -> None:
+    actor, place, other = system_actor(), LocationFactory(), LocationFactory(code="RACK")
+    bolt = ComponentFactory()
+    sheets = []
+    for _ in range(3):
+        put_on_shelf(ComponentFactory(), 10, place)
+        last = Inventory.objects.latest("pk").product
+        sheets.append(inventory.start_count(inventory.plan_count(products=[last], actor=actor), actor=actor))
+    found = partial(inventory.count_found, product=bolt, location=other, quantity=D(4), actor=actor)
+    results = together(*(partial(found, sheet) for sheet in sheets))
+    assert sorted(type(result).__name__ for result in results) == ["AlreadyOnASheet"] * 2 + ["CycleCountLine"]
+    assert verify_ledger().is_clean

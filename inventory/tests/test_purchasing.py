@@ -9,7 +9,14 @@ from django.contrib.auth.models import Group
 
 from blb3d.accounts.models import User
 from blb3d.accounts.roles import sync_roles
-from blb3d.core.errors import InvalidTransition, InvalidValue, NotAllowed, ReasonRequired, UnknownConversion
+from blb3d.core.errors import (
+    InvalidTransition,
+    InvalidValue,
+    NotAllowed,
+    ReasonRequired,
+    StaleVersion,
+    UnknownConversion,
+)
 from blb3d.core.outbox import OutboxEvent
 from inventory import services as inventory
 from inventory.errors import (
@@ -274,3 +281,12 @@ def test_what_is_still_owed_counts_on_each_lines_own_day_and_in_its_own_unit(ord
     assert found[bolts.product_id].coming == ((boxes.expected_on, D(100)), (later, D(70)))
     inventory.cancel_purchase_rest(order, line_ids=[bolts.pk], reason="enough", actor=system_actor())
     assert supplies([bolts.product_id], today)[bolts.product_id].coming == ((boxes.expected_on, D(100)),)
+
+
+def test_what_changed_since_it_was_read_is_not_approved(people):
+    order = dear(people.purchasing)
+    seen = PurchaseOrder.objects.get()
+    inventory.charge_purchase(order, freight=D(9000), tax=D(0), actor=people.purchasing)
+    with pytest.raises(StaleVersion):
+        inventory.approve_purchase(seen, actor=people.manager)
+    assert PurchaseOrder.objects.get().approved_at is None
