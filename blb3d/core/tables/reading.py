@@ -66,11 +66,14 @@ def _split(rows: Iterable[tuple[int, list[Cell]]]) -> tuple[list[str], list[tupl
     headings: list[str] = []
     kept: list[tuple[int, list[Cell]]] = []
     most = settings.IMPORT_MAX_ROWS  # type: ignore[misc]
+    last = 0
     for number, cells in rows:
         if not any(cell is not None and cell != "" for cell in cells):
-            if number > most * 2 + _LEADING or (not headings and number >= _LEADING):
+            # A sheet may be formatted far below its last row.
+            if number - last > most + _LEADING or (not headings and number >= _LEADING):
                 break
             continue
+        last = number
         if not headings:
             while cells and cells[-1] in (None, ""):
                 cells.pop()

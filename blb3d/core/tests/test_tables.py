@@ -55,6 +55,12 @@ def test_empty_rows_are_left_out_and_counted_and_a_said_delimiter_holds() -> Non
     assert read_table("x", b"sep=|\nsku|a;b;c\nA|1\n").rows == [(3, ["A", "1"])]
 
 
+def test_rows_far_below_are_read_where_a_table_has_many_empty_ones(settings: Any) -> None:
+    settings.IMPORT_MAX_ROWS = 20
+    table = read_table("x.csv", b"a,b\n" + b"1,2\n,\n,\n,\n,\n" * 20)
+    assert [number for number, _ in table.rows] == list(range(2, 102, 5))
+
+
 @pytest.mark.parametrize(
     "content",
     [
