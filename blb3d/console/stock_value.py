@@ -113,10 +113,10 @@ def stock_value(request: HttpRequest) -> HttpResponse:
 _NUMBERS = {"quantity", "unit_cost", "value"}
 
 
-def _cells(row: Worth, columns: list[str]) -> Iterator[tuple[str, Any]]:
+def _cells(row: Worth, columns: list[str]) -> Iterator[tuple[str, str, Any]]:
     for column in columns:
         value = getattr(row, column)
-        yield column, "without a lot" if column == "lot_number" and value is None else value
+        yield column, COLUMNS[column], "without a lot" if column == "lot_number" and value is None else value
 
 
 def _csv(rows: list[Worth], columns: list[str], name: str) -> HttpResponse:

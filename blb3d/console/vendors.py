@@ -49,14 +49,18 @@ def vendors(request: HttpRequest) -> HttpResponse:
     """Show who delivers on time, what was refused, and how prices moved."""
     if not request.user.has_perms(VENDORS.permissions):  # type: ignore[union-attr]
         raise PermissionDenied
-    form = FilterForm(request.GET)
+    today = timezone.localdate()
+    # The days that are looked at when nobody says others stand in their fields.
+    named = {name: value for name, value in request.GET.items() if value}
+    until = {"date_to": today.isoformat(), "date_from": (today - datetime.timedelta(days=DAYS)).isoformat()}
+    form = FilterForm(named if "date_from" in named or "date_to" in named else until | named)
     rows, given = [], {}
     if form.is_valid():
         given = form.cleaned_data
         found = vendor_performance(
             given["date_from"],
             given["date_to"],
-            today=timezone.localdate(),
+            today=today,
             vendor_code=given["vendor"].strip(),
         )
         rows = [(row, page_url("inventory.Vendor", row.vendor.pk, request)) for row in found]

@@ -175,8 +175,8 @@ def test_the_page_values_stock_at_the_end_of_a_day(console: Client) -> None:
     assert "There was no stock" in shown(console.get(PAGE, {"on": str(day(9))}))
     assert "not come yet" in shown(console.get(PAGE, {"on": str(day(-1))}))
     by_lot = shown(console.get(PAGE, {"by": "all"}))
-    assert "<td>L-1</td>" in by_lot
-    assert "<td>without a lot</td>" in by_lot
+    assert '<td data-label="Lot">L-1</td>' in by_lot
+    assert '<td data-label="Lot">without a lot</td>' in by_lot
 
 
 def test_the_same_rows_are_a_file_for_spreadsheets(console: Client) -> None:
