@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from blb3d.accounts.models import User
@@ -116,6 +117,8 @@ def _sum_of(lines: Collection[PurchaseOrderLine]) -> Decimal:
 def settle_purchase(order: PurchaseOrder, *, actor: User) -> PurchaseOrder:
     """Bring a draft's sum to its lines after they were edited; what was approved before is approved no more.
 
+    Requisitions of what no line of it is for any more are open again.
+
     Raises:
         PurchaseNotEditable: the order was sent.
         UnknownConversion: a line could not be received, because its unit is not one of the product's.
@@ -127,6 +130,11 @@ def settle_purchase(order: PurchaseOrder, *, actor: User) -> PurchaseOrder:
     _check_units(lines)
     row.subtotal, row.written_by, row.approved_by, row.approved_at = _sum_of(lines), actor, None, None
     row.save()
+    _reopen(
+        row.requisitions.exclude(product__in=[line.product_id for line in lines]),
+        reason=f"Taken off {row.po_number}",
+        actor=actor,
+    )
     order.refresh_from_db()
     return order
 
@@ -374,7 +382,12 @@ def close_purchase_short(order: PurchaseOrder, *, actor: User, reason: str) -> P
 def cancel_purchase(order: PurchaseOrder, *, actor: User, reason: str) -> PurchaseOrder:
     """Cancel an order of which nothing has come; the requisitions that it answered are open again."""
     with PURCHASE_ORDER.step(order, "cancel", actor=actor, reason=reason):
-        asked = list(order.requisitions.filter(status=PurchaseRequisition.Status.ORDERED))
-        with REQUISITION.step_many(asked, "reopen", actor=actor, reason=reason) as move:
-            move.set(purchase_order=None)
+        _reopen(order.requisitions.all(), reason=reason, actor=actor)
     return order
+
+
+def _reopen(requisitions: QuerySet[PurchaseRequisition], *, reason: str, actor: User) -> None:
+    """Open requisitions again whose order does not answer them any more."""
+    asked = list(requisitions.filter(status=PurchaseRequisition.Status.ORDERED))
+    with REQUISITION.step_many(asked, "reopen", actor=actor, reason=reason) as move:
+        move.set(purchase_order=None)

@@ -101,3 +101,14 @@ def test_when_its_order_is_cancelled_a_requisition_is_open_again(pla):
     assert list(found) == [("open", None), ("open", None), ("ordered", other.vendor.code)]
     (again,) = inventory.order_requisitions(rows, actor=system_actor())
     assert again.lines.get().quantity == D(4)
+
+
+def test_when_its_line_is_taken_off_a_draft_a_requisition_is_open_again(pla):
+    rows = [asked(pla, "1"), asked(ComponentFactory(), "2", vendor=VendorFactory(code="OTHER"))]
+    rows.append(asked(ComponentFactory(), "3", vendor=rows[1].vendor))
+    inventory.order_requisitions(rows, actor=system_actor())
+    order = PurchaseOrder.objects.get(vendor__code="OTHER")
+    line = order.lines.get(product=rows[1].product)
+    inventory.cancel_purchase_rest(order, line_ids=[line.pk], reason="not now", actor=system_actor())
+    found = PurchaseRequisition.objects.order_by("pk").values_list("status", "purchase_order__vendor__code")
+    assert list(found) == [("ordered", "USUAL"), ("open", None), ("ordered", "OTHER")]
