@@ -38,7 +38,8 @@ class FilterForm(forms.Form):
         """Fill in the days that are not given, and refuse a beginning after the end."""
         given = super().clean() or {}
         given["date_to"] = given.get("date_to") or timezone.localdate()
-        given["date_from"] = given.get("date_from") or given["date_to"] - datetime.timedelta(days=DAYS)
+        earliest = max(given["date_to"].toordinal() - DAYS, 1)
+        given["date_from"] = given.get("date_from") or datetime.date.fromordinal(earliest)
         if given["date_from"] > given["date_to"]:
             raise forms.ValidationError("The first day is after the last.")
         return given

@@ -149,6 +149,11 @@ def count_on(
     return inventory.count_line(line, quantity=quantity, note=note, actor=actor)
 
 
+def _place(code: str) -> InventoryLocation | None:
+    """Return the place with a code, if there is one; PostgreSQL is not asked for what it cannot hold."""
+    return InventoryLocation.objects.filter(code=code).first() if code and "\0" not in code else None
+
+
 def approval_effects(count: CycleCount) -> list[Effect]:
     """Tell what is booked when the sheet is approved."""
     lines = list(count.lines.select_related("product", "location", "lot").order_by("position"))
@@ -262,8 +267,7 @@ class CycleCountAdmin(DocumentAdmin):
         """Show what is due for counting, and begin a sheet of what was chosen."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        code = request.GET.get("location", "")
-        location = InventoryLocation.objects.filter(code=code).first() if code else None
+        location = _place(request.GET.get("location", ""))
         if request.method == "POST":
             return self._classify(request) if "classify" in request.POST else self._sheet_of_chosen(request)
         rows = due_for_counting(location=location)
@@ -292,8 +296,8 @@ class CycleCountAdmin(DocumentAdmin):
     def _sheet_of_chosen(self, request: HttpRequest) -> HttpResponseBase:
         if not self.has_add_permission(request):
             raise PermissionDenied
-        chosen = [key for key in request.POST.getlist("product") if key.isdecimal()]
-        location = InventoryLocation.objects.filter(code=request.POST.get("location", "")).first()
+        chosen = [key for key in request.POST.getlist("product") if key.isdecimal() and len(key) < 19]
+        location = _place(request.POST.get("location", ""))
         products = list(Product.objects.filter(pk__in=chosen))
         if not products:
             self.message_user(request, "Choose what is to be counted.", messages.WARNING)

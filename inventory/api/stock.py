@@ -121,6 +121,8 @@ class ValuationQuerySerializer(StrictSerializer):
         with contextlib.suppress(ValueError):
             day, moment = parse_date(value), parse_datetime(value)
         if day is not None:
+            if day > timezone.localdate():
+                raise serializers.ValidationError("This has not come yet.")
             moment = midnight(day + datetime.timedelta(days=1))
             if day == timezone.localdate():
                 return None
