@@ -22,7 +22,6 @@ from blb3d.core.admin import (
     DocumentAdmin,
     ReadOnlyInline,
     VerbForm,
-    chip_column,
     money_column,
     number_column,
 )
@@ -113,11 +112,9 @@ class ProductUnitInline(ReadOnlyInline):
 
 @admin.register(Product)
 class ProductAdmin(DocumentAdmin):
-    list_display = ("sku", "name", "category_chip", "material_type", "color", "cost", "price", "is_active")
+    list_display = ("sku", "name", "category", "material_type", "color", "unit_cost", "price", "is_active")
     list_filter = ("category", "is_active", "type", "material_type", "replenishment")
     search_fields = ("sku", "name", "material_type", "color_name", "brand")
-    category_chip = chip_column("category")
-    cost = number_column("unit_cost", "unit cost")
     price = money_column("list_price", "list price")
     header_fields = ("category", "counted_in", "unit_cost", "list_price", "is_active")
     related_documents = ("boms", "plates", "routings", "lots")

@@ -5,17 +5,21 @@ from __future__ import annotations
 import datetime
 from decimal import Decimal
 
+from django.apps import apps
 from django.contrib import admin
+from django.urls import reverse
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from blb3d.accounts.models import User
 from blb3d.core.admin import AdminVerb, LedgerAdmin, money_column, number_column
+from blb3d.core.templatetags.blb3d_ui import plain_number
 from inventory import services as inventory
 from inventory.admin.forms import AdjustForm, RevalueForm, ScrapForm, TransferForm
 from inventory.models import (
     Inventory,
     InventoryLocation,
     InventoryTransaction,
+    Reference,
     Reservation,
 )
 from inventory.services.reversal import is_reversible
@@ -151,6 +155,22 @@ def is_undoable(row: InventoryTransaction) -> bool:
     return is_reversible(row) and not row.reversals.exists()
 
 
+#: What a movement was for -> whose page tells of it; a line of an order has none of its own.
+_DOCUMENTS: dict[str, str] = {
+    Reference.PRODUCTION_ORDER: "production.ProductionOrder",
+    Reference.PRINT_JOB: "production.PrintJob",
+    Reference.SALES_ORDER: "sales.SalesOrder",
+    Reference.SHIPMENT: "sales.Shipment",
+    Reference.PURCHASE_ORDER: "inventory.PurchaseOrder",
+    Reference.GOODS_RECEIPT: "inventory.GoodsReceipt",
+    Reference.VENDOR_RETURN: "inventory.VendorReturn",
+    Reference.VENDOR_BILL: "inventory.VendorBill",
+    Reference.RMA: "sales.RMA",
+    Reference.CYCLE_COUNT: "inventory.CycleCount",
+    Reference.LOT: "inventory.MaterialLot",
+}
+
+
 @admin.register(InventoryTransaction)
 class InventoryTransactionAdmin(LedgerAdmin):
     list_display = (
@@ -181,6 +201,20 @@ class InventoryTransactionAdmin(LedgerAdmin):
             visible=is_undoable,
         ),
     )
+
+    def heading(self, obj: InventoryTransaction) -> str:
+        """Say what moved how."""
+        kind = str(obj.get_transaction_type_display())
+        unit = "" if obj.product.unit_of_measure == "each" else f" {obj.product.unit_of_measure}"
+        return f"{kind[:1].upper()}{kind[1:]} of {plain_number(abs(obj.quantity))}{unit} {obj.product.sku}"
+
+    def page_links(self, obj: InventoryTransaction) -> list[tuple[str, str]]:
+        """Lead to the document that the movement was for."""
+        label = _DOCUMENTS.get(obj.reference_type)
+        row = apps.get_model(label)._base_manager.filter(pk=obj.reference_id).first() if label else None
+        if row is None:
+            return []
+        return [(str(row), reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk]))]
 
     def reference(self, obj: InventoryTransaction) -> str:
         """Say what the movement was for."""

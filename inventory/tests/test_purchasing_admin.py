@@ -20,6 +20,7 @@ from blb3d.accounts.roles import sync_roles
 from inventory import services as inventory
 from inventory.models import (
     GoodsReceipt,
+    InventoryTransaction,
     LandedCost,
     MaterialLot,
     PurchaseOrder,
@@ -369,3 +370,17 @@ def test_the_number_of_a_line_that_was_taken_off_is_not_given_again(buyer: Clien
     assert buyer.post(url(order, "change"), data | {"lines-1-line_number": "3"}).status_code == 302
     order.refresh_from_db()
     assert order.subtotal == D(16)
+
+
+def test_a_movement_says_what_moved_and_leads_to_its_document(buyer: Client) -> None:
+    order = ordered((MaterialFactory(sku="PLA"), 4, "kg", "20"))
+    inventory.receive_purchase(order, [PurchaseReceipt(order.lines.get().pk, D("2.5"))], actor=system_actor())
+    receipt, row = GoodsReceipt.objects.get(), InventoryTransaction.objects.get()
+    page = shown(buyer.get(url(row, "change")))
+    assert "Receipt of 2.5 kg PLA" in page
+    target = receipt if row.reference_type == "goods_receipt" else order
+    assert url(target, "change") in page
+    inventory.scrap_stock(
+        row.product, location=row.location, lot=row.lot, quantity=D(1), reason="wet", actor=system_actor()
+    )
+    assert "Scrap of 1 kg PLA" in shown(buyer.get(url(InventoryTransaction.objects.latest("pk"), "change")))
