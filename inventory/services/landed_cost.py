@@ -9,7 +9,7 @@ from blb3d.core.documents import lock_documents
 from blb3d.core.errors import InvalidValue
 from blb3d.core.outbox import emit
 from blb3d.core.verbs import verb
-from inventory.models import GoodsReceipt, LandedCost, PurchaseOrder, Reference
+from inventory.models import GoodsReceipt, LandedCost, Product, PurchaseOrder, Reference
 from inventory.services.purchasing import valid_amount
 from inventory.services.receiving import Basis, spread, weights_of
 from inventory.services.revaluation import CostAdded, add_cost
@@ -48,6 +48,8 @@ def add_landed_cost(
     lines = [(line, kept) for line, kept in lines if kept > 0]
     if not lines:
         raise InvalidValue("Everything of this receipt went back.", details={"field": "receipt"})
+    # A service took no freight, unless there is nothing else.
+    lines = [row for row in lines if row[0].product.category != Product.Category.SERVICE] or lines
     if basis == Basis.WEIGHT:
         weights = weights_of([(line.product, kept) for line, kept in lines])
     else:

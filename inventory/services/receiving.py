@@ -73,6 +73,11 @@ class _Came:
     unit_cost: Decimal = _ZERO
     lot: MaterialLot | None = None
 
+    @property
+    def is_kept(self) -> bool:
+        """Tell whether it lies on a shelf now: a service is done and never does."""
+        return _is_kept(self.line.product)
+
 
 @verb
 def receive_purchase(
@@ -105,6 +110,7 @@ def receive_goods(
 ) -> GoodsReceipt:
     """Receive what came of an order: tracked products as lots, others as plain stock; fact ``inventory.lot_received``.
 
+    Of a service it is only noted that it was done.
     ``freight`` and ``duty`` are shared among what came, by value or weight, and are part of its cost. A little more
     than ordered may come (``OVER_RECEIPT_TOLERANCE_PERCENT``). What its product or vendor says, and what lacks the
     certificate it needs, is received into quarantine. The order is received when every line is. The number of
@@ -130,7 +136,8 @@ def receive_goods(
         raise InvalidValue("A line is not of this order.", details={"lines": unknown})
     quarantined = _quarantined(order, receipts, lines)
     has_lot = [
-        lines[told.line_id].product.is_lot_tracked or kept_back or _names_lot(told)
+        _is_kept(lines[told.line_id].product)
+        and (lines[told.line_id].product.is_lot_tracked or kept_back or _names_lot(told))
         for told, kept_back in zip(receipts, quarantined, strict=True)
     ]
     # Numbers first: sequences are locked before anything else.
@@ -151,7 +158,7 @@ def receive_goods(
             notes=notes,
         )
         _make_lots(came, quarantined, drawn, order, receipt.received_at)
-        post_transactions([_movement(row, order, received_at) for row in came], actor=actor)
+        post_transactions([_movement(row, order, received_at) for row in came if row.is_kept], actor=actor)
         receipt.save()
         _write_lines(receipt, came)
         _write_costs(receipt, extra, basis)
@@ -167,6 +174,10 @@ def receive_goods(
             name = row.told.certificate_name
             attach_certificate(row.lot, content=row.told.certificate, file_name=name, actor=actor)
     return receipt
+
+
+def _is_kept(product: Product) -> bool:
+    return product.category != Product.Category.SERVICE
 
 
 def _names_lot(told: PurchaseReceipt) -> bool:
@@ -236,9 +247,15 @@ def _cost(came: Sequence[_Came], extra: Decimal, basis: str) -> None:
     values = [row.line.unit_price * row.quantity for row in came]
     shares = [_ZERO] * len(came)
     if extra:
+        goods = [place for place, row in enumerate(came) if row.is_kept] or list(range(len(came)))
         by_value = basis == Basis.VALUE
-        weights = values if by_value else weights_of([(row.line.product, row.kept) for row in came])
-        shares = spread(extra, weights)
+        weights = (
+            [values[place] for place in goods]
+            if by_value
+            else weights_of([(came[place].line.product, came[place].kept) for place in goods])
+        )
+        for place, share in zip(goods, spread(extra, weights), strict=True):
+            shares[place] = share
     for row, value, share in zip(came, values, shares, strict=True):
         row.unit_cost = round_quantity((value + share) / row.kept)
 

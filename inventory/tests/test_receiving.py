@@ -16,7 +16,15 @@ from blb3d.core.outbox import OutboxEvent
 from blb3d.core.tests.counting import statements_of
 from inventory import services as inventory
 from inventory.errors import LotNumberTaken, TooMuchReceived, WeightUnknown
-from inventory.models import GoodsReceipt, Inventory, InventoryTransaction, LandedCost, MaterialLot, ProductUnit
+from inventory.models import (
+    GoodsReceipt,
+    Inventory,
+    InventoryTransaction,
+    LandedCost,
+    MaterialLot,
+    Product,
+    ProductUnit,
+)
 from inventory.selectors import available, verify_ledger
 from inventory.services import PurchaseLineSpec, PurchaseReceipt
 from inventory.tests.factories import ComponentFactory, LocationFactory, MaterialFactory, VendorFactory, system_actor
@@ -194,4 +202,24 @@ def test_a_receipt_costs_the_same_for_two_lots_and_for_twenty():
         assert order.status == "received"
         costs.append(len(statements_of(queries)))
     assert costs[0] == costs[1]
+    assert verify_ledger().is_clean
+
+
+def test_a_service_is_noted_as_done_and_lies_on_no_shelf():
+    LocationFactory()
+    work, bolt = ComponentFactory(category=Product.Category.SERVICE), ComponentFactory()
+    lines = [PurchaseLineSpec(work, D(2), "each", D(50)), PurchaseLineSpec(bolt, D(10), "each", D(3))]
+    order = inventory.create_purchase_order(VendorFactory(quarantine_receipts=True), lines=lines, actor=system_actor())
+    inventory.order_purchase(order, actor=system_actor())
+    came = [PurchaseReceipt(line.pk, line.quantity) for line in order.lines.all()]
+    receipt = inventory.receive_goods(order, came, freight=D(5), actor=system_actor())
+    assert [(row.lot is None, row.unit_cost) for row in receipt.lines.order_by("pk")] == [
+        (True, D(50)),
+        (False, D("3.5")),
+    ]
+    added = inventory.add_landed_cost(receipt, amount=D(5), reason="customs", actor=system_actor())
+    assert (added.on_stock_amount, added.expensed_amount) == (D(5), D(0))
+    assert Inventory.objects.get().product == bolt
+    order.refresh_from_db()
+    assert order.status == "received"
     assert verify_ledger().is_clean
