@@ -13,7 +13,15 @@ from blb3d.core.errors import InvalidValue
 from blb3d.core.units import Unit, dimension_units
 from blb3d.core.verbs import verb
 from inventory.errors import UnitInUse
-from inventory.models import BOMLine, Product, ProductUnit, PurchaseOrder, PurchaseOrderLine, VendorItem
+from inventory.models import (
+    BOMLine,
+    Product,
+    ProductUnit,
+    PurchaseOrder,
+    PurchaseOrderLine,
+    PurchaseRequisition,
+    VendorItem,
+)
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
 _PLACES = Decimal("0.00000001")
@@ -47,7 +55,8 @@ def set_product_units(
     Raises:
         InvalidValue: a name is a common unit's or not one word, a factor is not above 0 or has more than 8 decimals
             (a third cannot be kept), a unit stands there twice, or the purchase or usage unit is none of its units.
-        UnitInUse: a unit that would change or go stands in open purchases, active bills or a vendor's terms.
+        UnitInUse: a unit that would change or go stands in open purchases or requisitions, active bills or a vendor's
+            terms.
     """
     wanted = _checked(units)
     (fresh,) = lock_documents(Product.objects.filter(pk=product.pk))
@@ -109,7 +118,7 @@ def _checked(units: Sequence[UnitSpec]) -> dict[str, Decimal]:
 
 
 def _refuse_used(product: Product, units: Sequence[str]) -> None:
-    """Refuse when an order that is open, a bill in use or a vendor's terms are written in one of the units."""
+    """Refuse when an open order or requisition, a bill in use or a vendor's terms are written in one of the units."""
     if not units:
         return
     lines = PurchaseOrderLine.objects.filter(
@@ -122,8 +131,10 @@ def _refuse_used(product: Product, units: Sequence[str]) -> None:
         component=product, unit_of_measure__in=units, bom__is_active=True, bom__deleted_at__isnull=True
     )
     terms = VendorItem.objects.filter(product=product, unit__in=units, is_active=True)
+    asked = PurchaseRequisition.objects.filter(product=product, unit__in=units, status=PurchaseRequisition.Status.OPEN)
     used = {
         "purchase orders": sorted(set(lines.values_list("purchase_order__po_number", flat=True))),
+        "requisitions": sorted(asked.values_list("number", flat=True)),
         "bills of materials": sorted(set(bills.values_list("bom__code", flat=True))),
         "vendors": sorted(set(terms.values_list("vendor__code", flat=True))),
     }

@@ -179,12 +179,14 @@ def test_a_bill_takes_the_components_own_unit():
 
 def test_a_unit_in_use_cannot_become_another_quantity():
     actor, cup, pla = system_actor(), ProductFactory(), MaterialFactory()
-    units(pla, spool="1", box="10", crate="50", free="5")
+    units(pla, spool="1", box="10", crate="50", pack="4", free="5")
     inventory.set_bom(cup, [BOMLineSpec(pla, D("0.1"), "spool")], actor=actor)
     VendorItem.objects.create(vendor=VendorFactory(code="ACME"), product=pla, unit="crate")
     order = inventory.create_purchase_order(VendorFactory(), lines=[PurchaseLineSpec(pla, D(1), "box")], actor=actor)
-    kept = {"spool": "1", "box": "10", "crate": "50", "free": "5"}
-    for unit, named in (("spool", f"BOM-{cup.sku}"), ("box", order.po_number), ("crate", "ACME")):
+    asked = inventory.request_purchase(pla, quantity=D(2), unit="pack", actor=actor)
+    kept = {"spool": "1", "box": "10", "crate": "50", "pack": "4", "free": "5"}
+    named_by = {"spool": f"BOM-{cup.sku}", "box": order.po_number, "crate": "ACME", "pack": asked.number}
+    for unit, named in named_by.items():
         for wanted in ({**kept, unit: "2"}, {name: factor for name, factor in kept.items() if name != unit}):
             with pytest.raises(UnitInUse) as refusal:
                 units(pla, **wanted)
