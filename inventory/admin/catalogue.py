@@ -192,6 +192,14 @@ class ProductAdmin(DocumentAdmin):
         """Show the colour and its name."""
         return swatch(obj.color_hex, obj.color_name) if obj.color_hex else obj.color_name
 
+    def page_links(self, obj: Product) -> list[tuple[str, str]]:
+        """Lead to what lies where and to what moved."""
+        lists = (("Stock", "inventory"), ("Movements", "inventorytransaction"))
+        return [
+            (words, f"{reverse(f'admin:inventory_{name}_changelist')}?product__id__exact={obj.pk}")
+            for words, name in lists
+        ]
+
     @display(description="counted in")
     def counted_in(self, obj: Product) -> str:
         """Say what it is stocked in, and bought and used in where that is another unit."""

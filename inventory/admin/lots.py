@@ -368,7 +368,9 @@ def merge_into(spool: Spool, *, into: Spool, actor: User, reason: str = "") -> S
 
 @admin.register(Spool)
 class SpoolAdmin(LabelledAdmin):
-    list_display = ("label", "lot", "left", "location", "weighed_at", "opened_at", "dried_at", "labelled_at")
+    list_display = ("label", "material", "lot", "left", "location", "weighed_at", "opened_at", "dried_at",
+                    "labelled_at")  # fmt: skip
+    list_related = ("lot__product",)
     list_filter = (
         ("location", admin.RelatedOnlyFieldListFilter),
         ("labelled_at", admin.EmptyFieldListFilter),
@@ -431,6 +433,11 @@ class SpoolAdmin(LabelledAdmin):
             visible=lambda spool: spool.remaining_grams > 0,
         ),
     )
+
+    @display(description="material", ordering="lot__product__sku")
+    def material(self, obj: Spool) -> str:
+        """Show what is on it."""
+        return str(obj.lot.product)
 
     def label_of(self, row: Spool) -> Label:
         """Return the reel's label."""

@@ -162,7 +162,11 @@ class _Matrix:
         self.overwrite = posted is not None and posted.get("overwrite") == "on"
         self.surcharges: dict[int, Decimal] = {}
         self.mistakes: list[str] = []
-        self.columns = sorted({_colour(material) for material in self.materials})
+        # One column for each colour's name: the black of another material is black too.
+        shades: dict[str, str] = {}
+        for material in self.materials:
+            shades.setdefault(_colour(material), material.color_hex)
+        self.columns = sorted(shades.items())
         types = sorted({material.material_type for material in self.materials})
         self.rows = [self._row(name, number, ticked, variants, posted) for number, name in enumerate(types)]
 
@@ -183,7 +187,7 @@ class _Matrix:
                 amount = None
             if amount is not None:
                 self.surcharges |= {m.pk: amount for m in materials if m.pk in ticked}
-        cells = [_cell([m for m in materials if _colour(m) == column], ticked, variants) for column in self.columns]
+        cells = [_cell([m for m in materials if _colour(m) == colour], ticked, variants) for colour, _ in self.columns]
         return {"name": name, "field": field, "surcharge": surcharge, "cells": cells}
 
 
@@ -191,9 +195,11 @@ def _cell(
     materials: Sequence[Product], ticked: set[int], variants: dict[int, ProductVariant]
 ) -> list[tuple[Product, str, bool, bool]]:
     """Return (material, what tells it from others in the cell, is ticked, is there) of each material."""
-    several = len(materials) > 1
-    return [(m, (m.brand or m.sku) if several else "", m.pk in ticked, m.pk in variants) for m in materials]
+    brands = {material.brand for material in materials}
+    told_by_brand = len(brands) == len(materials) and "" not in brands
+    names = ["" if len(materials) == 1 else m.brand if told_by_brand else m.sku for m in materials]
+    return [(m, name, m.pk in ticked, m.pk in variants) for m, name in zip(materials, names, strict=True)]
 
 
-def _colour(material: Product) -> tuple[str, str]:
-    return (material.color_name or material.color_hex or "no colour", material.color_hex)
+def _colour(material: Product) -> str:
+    return material.color_name or material.color_hex or "no colour"

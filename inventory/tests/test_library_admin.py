@@ -13,7 +13,14 @@ from blb3d.accounts.tests.factories import StaffFactory, SuperuserFactory
 from inventory import services as inventory
 from inventory.models import Product, ProductFamily, ProductFile, ProductVariant
 from inventory.services import UnitSpec
-from inventory.tests.factories import ComponentFactory, MaterialFactory, ProductFactory, make_bom, system_actor
+from inventory.tests.factories import (
+    ComponentFactory,
+    MaterialFactory,
+    ProductFactory,
+    make_bom,
+    receive,
+    system_actor,
+)
 from inventory.tests.test_admin import PRODUCT, act, shown, url
 
 pytestmark = pytest.mark.django_db
@@ -128,6 +135,7 @@ def test_what_is_ticked_in_the_matrix_is_shown_first_and_made_then(console: Clie
     matrix = reverse("admin:inventory_productfamily_matrix", args=[cups.pk])
     page = console.get(matrix)
     assert [row["name"] for row in page.context["matrix"].rows] == ["PETG", "PLA"]
+    assert [name for name, _ in page.context["matrix"].columns] == ["Black", "Red"]
     ticked = {"material": [red.pk, cups.varying_material_id], "surcharge_0": "1.50", "surcharge_1": ""}
     preview = console.post(matrix, {"step": "preview", **ticked})
     assert "CUP-PETG-RED" in shown(preview)
@@ -172,3 +180,25 @@ def test_who_only_looks_makes_no_variants(console: Client) -> None:
     assert somebody("view_product").get(matrix).status_code == 403
     assert not ProductVariant.objects.exists()
     assert console.get(reverse("admin:inventory_productfamily_matrix", args=[cups.pk + 1])).status_code == 404
+
+
+def test_one_column_of_the_matrix_holds_all_shades_of_a_name(console: Client) -> None:
+    cups = family(console)
+    black = cups.varying_material
+    shade = {"material_type": black.material_type, "color_name": black.color_name, "density_g_cm3": D("1.2")}
+    other = MaterialFactory(sku="M-DEEP", color_hex="010101", **shade)
+    matrix = console.get(reverse("admin:inventory_productfamily_matrix", args=[cups.pk])).context["matrix"]
+    assert [name for name, _ in matrix.columns] == [black.color_name]
+    ((cell,),) = [row["cells"] for row in matrix.rows]
+    assert [(material, name) for material, name, *_ in cell] == [(black, "M-BLACK"), (other, "M-DEEP")]
+
+
+def test_a_product_leads_to_its_stock_and_its_movements(console: Client) -> None:
+    bolt, nut = ComponentFactory(), ComponentFactory()
+    for part in (bolt, nut):
+        receive(part, "3")
+    page = shown(console.get(url(bolt, "change")))
+    for name in ("inventory", "inventorytransaction"):
+        target = f"{reverse(f'admin:inventory_{name}_changelist')}?product__id__exact={bolt.pk}"
+        assert target in page
+        assert (bolt.sku in (rows := shown(console.get(target))), nut.sku in rows) == (True, False)
