@@ -151,7 +151,9 @@ def expire_lots(*, actor: User) -> list[MaterialLot]:
     due = MaterialLot.objects.filter(
         status__in=(MaterialLot.Status.ACTIVE, MaterialLot.Status.QUARANTINE), expiration_date__lte=timezone.now()
     ).order_by("pk")
-    return [expire_lot(lot, actor=actor, reason="The expiration date has passed.") for lot in due]
+    # Locked all at once and looked for again: what was used up or expired by somebody meanwhile is not due any more.
+    lock_balances(Q(lot__in=due.order_by().values("pk")))
+    return [expire_lot(lot, actor=actor, reason="The expiration date has passed.") for lot in due.all()]
 
 
 def _free_reservations(lot: MaterialLot, *, actor: User, reason: str) -> int:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import datetime
 from decimal import Decimal
 from functools import partial
 
 import pytest
+from django.utils import timezone
 
 from blb3d.accounts.tests.factories import SuperuserFactory
 from blb3d.core.errors import InvalidTransition
 from inventory import services as inventory
 from inventory.errors import AlreadyOnASheet, TooManyGrams
-from inventory.models import CycleCount, Inventory, InventoryTransaction, Reservation, Spool
+from inventory.models import CycleCount, Inventory, InventoryTransaction, MaterialLot, Reservation, Spool
 from inventory.selectors import verify_ledger
 from inventory.services import Need, Use
 from inventory.tests.concurrency import shared_database, together  # noqa: F401
@@ -119,3 +121,12 @@ def test_the_same_find_is_noted_on_one_sheet_only() -> None:
     results = together(*(partial(found, sheet) for sheet in sheets))
     assert sorted(type(result).__name__ for result in results) == ["AlreadyOnASheet"] * 2 + ["CycleCountLine"]
     assert verify_ledger().is_clean
+
+
+def test_lots_that_several_find_expired_at_once_expire_once() -> None:
+    actor, past = system_actor(), timezone.now() - datetime.timedelta(minutes=1)
+    lots = [receive(MaterialFactory(), "1") for _ in range(5)]
+    MaterialLot.objects.update(expiration_date=past)
+    results = together(*(partial(inventory.expire_lots, actor=actor) for _ in range(4)))
+    assert sorted(lot.pk for result in results for lot in result) == [lot.pk for lot in lots]
+    assert set(MaterialLot.objects.values_list("status", flat=True)) == {"EXPIRED"}
