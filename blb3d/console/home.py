@@ -123,6 +123,8 @@ QUEUES: tuple[Queue, ...] = (
           "detected_date", {"status__in": ["OPEN", "CONTAINED", "ROOT_CAUSE", "CORRECTED", "VERIFIED"]}),
     Queue("Stock", "Receipts overdue", "inventory.receive_purchaseorder", "inventory.PurchaseOrder", "expected_on",
           {"status__in": ["ordered", "partially_received"], "expected_on__lt": timezone.localdate}),
+    Queue("Stock", "Purchase drafts to order", "inventory.order_purchaseorder", "inventory.PurchaseOrder", "created_at",
+          {"status__exact": "draft"}, "waiting"),
     Queue("Stock", "Purchases to approve", "inventory.approve_purchaseorder", "inventory.PurchaseOrder", "created_at",
           {"status__exact": "draft", "approved_at__isnull": True, "subtotal__gt": _dear}, "waiting"),
     Queue("Stock", "Requisitions to answer", "inventory.order_purchaserequisition", "inventory.PurchaseRequisition",

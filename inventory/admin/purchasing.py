@@ -22,7 +22,7 @@ from blb3d.core.admin.reading import readings
 from blb3d.core.admin.verbs import worded
 from blb3d.core.errors import BLB3DError
 from blb3d.core.money import line_total
-from blb3d.core.templatetags.blb3d_ui import money, plain_number
+from blb3d.core.templatetags.blb3d_ui import money, plain_number, when
 from inventory import services as inventory
 from inventory.admin.purchase_forms import (
     BillForm,
@@ -175,7 +175,7 @@ class PurchaseOrderAdmin(DocumentAdmin):
     list_display = ("po_number", "vendor", "status", "total_column", "ordered_on", "expected_on", "sent_at")
     list_filter = ("status", ("expected_on", RangeDateFilter))
     search_fields = ("po_number", "vendor__code", "vendor__name")
-    header_fields = ("vendor", "ordered_on", "expected_on", "approval", "sent_at")
+    header_fields = ("vendor", "ordered_on", "expected_on", "approval", "sent")
     related_documents = ("receipts", "returns", "requisitions", "lots")
     readonly_fields = ("po_number", "ordered_on")
     fields = (("po_number", "vendor"), ("expected_on", "currency"), "message", "notes")
@@ -255,6 +255,14 @@ class PurchaseOrderAdmin(DocumentAdmin):
     def total_column(self, order: PurchaseOrder) -> str:
         """Show what the order comes to."""
         return money(order.total, order.currency)
+
+    @display(description="mailed")
+    def sent(self, order: PurchaseOrder) -> str:
+        """Show when the vendor was mailed the order, or that somebody has to send it."""
+        if order.sent_at is not None:
+            return when(order.sent_at)
+        has_to = order.status in _ON_ITS_WAY and not order.vendor.email
+        return "not: the vendor has no mail address, send the PDF" if has_to else ""
 
     @display(description="approval")
     def approval(self, order: PurchaseOrder) -> str:

@@ -9,9 +9,10 @@ from django.apps import apps
 from django.contrib import admin
 from django.urls import reverse
 from unfold.contrib.filters.admin import RangeDateTimeFilter
+from unfold.decorators import display
 
 from blb3d.accounts.models import User
-from blb3d.core.admin import AdminVerb, LedgerAdmin, money_column, number_column
+from blb3d.core.admin import AdminVerb, LedgerAdmin, money_column
 from blb3d.core.templatetags.blb3d_ui import plain_number
 from inventory import services as inventory
 from inventory.admin.forms import AdjustForm, RevalueForm, ScrapForm, TransferForm
@@ -227,7 +228,16 @@ class ReservationAdmin(LedgerAdmin):
     list_filter = ("reference_type",)
     list_related = ("balance__product", "balance__location", "balance__lot")
     search_fields = ("balance__product__sku", "balance__lot__lot_number")
-    kept = number_column("quantity")
+
+    @display(description="quantity", ordering="quantity")
+    def kept(self, obj: Reservation) -> str:
+        """Show how much is reserved."""
+        product = obj.balance.product
+        unit = "" if product.unit_of_measure == "each" else f" {product.unit_of_measure}"
+        return f"{plain_number(obj.quantity)}{unit}"
+
+    # A file of the list has the number alone.
+    kept.shows = "quantity"  # type: ignore[attr-defined]
 
     def sku(self, obj: Reservation) -> str:
         """Show what is reserved."""

@@ -384,3 +384,14 @@ def test_a_movement_says_what_moved_and_leads_to_its_document(buyer: Client) -> 
         row.product, location=row.location, lot=row.lot, quantity=D(1), reason="wet", actor=system_actor()
     )
     assert "Scrap of 1 kg PLA" in shown(buyer.get(url(InventoryTransaction.objects.latest("pk"), "change")))
+
+
+def test_an_order_that_nobody_could_mail_says_so(buyer: Client) -> None:
+    order = ordered((ComponentFactory(), 5, "each", "2"))
+    order.vendor.email = ""
+    order.vendor.save()
+    words = "the vendor has no mail address, send the PDF"
+    assert words in shown(buyer.get(url(order, "change")))
+    order.vendor.email = "orders@vendor.example"
+    order.vendor.save()
+    assert words not in shown(buyer.get(url(order, "change")))
