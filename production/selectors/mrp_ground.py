@@ -27,6 +27,7 @@ from inventory.models import (
     BOMLine,
     Inventory,
     InventoryTransaction,
+    MaterialLot,
     Product,
     ProductUnit,
     PurchaseOrder,
@@ -70,9 +71,9 @@ _Held = tuple[tuple[Key, int], ...]
 def load_problem(today: datetime.date) -> Problem:
     """Read all that planning knows on a day, as of one moment; nobody is kept from writing meanwhile.
 
-    Stock is what lies in usable lots; what is on its way are purchase orders in every open state, open production
-    orders and firm orders; what is wanted are open order lines and what they leave of forecasts. A product that is
-    switched off is planned only where somebody needs it.
+    Stock is what lies in usable lots or came and waits for its release; what is on its way are purchase orders in every
+    open state, open production orders and firm orders; what is wanted are open order lines and what they leave of
+    forecasts. A product that is switched off is planned only where somebody needs it.
 
     Raises:
         UnknownConversion: an open purchase order counts in a unit that its product no longer has.
@@ -344,6 +345,8 @@ class _Reading:
         orders = [_Order._make(row) for row in self._plain(_open_orders)]
         firm = self._plain(_firm)
         stock = dict(self._rows(_stock))
+        for product, quantity in self._rows(_awaited):
+            stock[product] = stock.get(product, 0) + quantity
         wanted = self._wanted(
             products,
             [demand.item for demand in self.demands],
@@ -524,6 +527,21 @@ def _stock() -> QuerySet[Inventory, tuple[int, int]]:
     """Return how much of each product lies in usable lots."""
     rows = usable_balances().order_by().values_list("product_id")
     return rows.annotate(there=_scaled(Sum("on_hand_quantity")))
+
+
+def _awaited() -> QuerySet[Inventory, tuple[int, int]]:
+    """Return how much came and waits for its first release: it is there, and ordering it again would be a mistake.
+
+    What was taken out of use again has shown that it may be no good, so it counts for nothing.
+    """
+    lots = MaterialLot.history.model
+    released = lots.objects.filter(id=OuterRef("lot_id"), status=MaterialLot.Status.ACTIVE)
+    rows = (
+        Inventory.objects.filter(lot__status=MaterialLot.Status.QUARANTINE, on_hand_quantity__gt=0)
+        .exclude(lot__expiration_date__lte=timezone.now())
+        .exclude(Exists(released))
+    )
+    return rows.order_by().values_list("product_id").annotate(there=_scaled(Sum("on_hand_quantity")))
 
 
 def _reserved() -> QuerySet[Reservation, tuple[int, str, int, int]]:

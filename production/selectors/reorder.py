@@ -27,10 +27,10 @@ _WHOLE = SCALE
 class ReorderLine:
     """A product with a floor, all quantities in its stock unit.
 
-    ``floor`` is the greater of reorder point and safety stock; ``on_hand`` what lies in usable lots, ``reserved`` what
-    of that is kept for somebody; ``on_order`` what open purchases and firm orders bring, ``in_production`` what open
-    production orders and firm orders make; ``owed`` what open orders still take. ``suggested`` brings what is projected
-    to the floor: at least the minimum, in steps, whole units of what is made.
+    ``floor`` is the greater of reorder point and safety stock; ``on_hand`` what lies in usable lots or waits for its
+    first release, ``reserved`` what of that is kept for somebody; ``on_order`` what open purchases and firm orders
+    bring, ``in_production`` what open production orders and firm orders make; ``owed`` what open orders still take.
+    ``suggested`` brings what is projected to the floor: at least the minimum, in steps, whole units of what is made.
     """
 
     product_id: int

@@ -73,10 +73,20 @@ def test_everything_that_is_there_comes_and_goes_is_counted_once():
     make_bom(cup, (pla, "0.25"))
     production.make_stock_order(cup, quantity=8, actor=system_actor())
     line = line_of(pla)
-    assert (line.floor, line.on_hand, line.reserved) == (D(5), D(3), D(1))
+    assert (line.floor, line.on_hand, line.reserved) == (D(5), D(4), D(1))
     assert (line.on_order, line.in_production, line.owed) == (D(2), D(0), D(2))
-    assert (line.projected, line.missing, line.suggested) == (D(3), D(2), D(2))
+    assert (line.projected, line.missing, line.suggested) == (D(4), D(1), D(1))
     assert planned_by_mrp(pla) == line.suggested
+
+
+def test_what_waits_for_its_first_release_is_not_ordered_again_but_what_was_taken_out_of_use_is():
+    pla = MaterialFactory(safety_stock=D(5))
+    waiting = receive(pla, 5, quarantine=True)
+    assert planned_by_mrp(pla) == 0
+    inventory.release_lot(waiting, actor=system_actor())
+    assert planned_by_mrp(pla) == 0
+    inventory.quarantine_lot(waiting, reason="Damp", actor=system_actor())
+    assert planned_by_mrp(pla) == 5
 
 
 def test_nothing_is_suggested_at_the_floor_and_products_without_one_are_left_out():
