@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from django.core.management import call_command
-from django.db import connection, models
+from django.db import connection, models, transaction
 from django.utils import timezone
 
 from blb3d.accounts.models import User
@@ -218,13 +218,14 @@ class Runs:
         """Read, plan and store."""
         self.count += 1
         problem, answer = self.compute()
-        run = MRPRun.objects.create(
-            number=f"MRP-B-{self.count}",
-            planned_from=datetime.date.fromordinal(problem.today),
-            started_by=self.actor,
-            status=MRPRun.Status.DONE,
-        )
-        write_plan(run, problem, answer)
+        with transaction.atomic():
+            run = MRPRun.objects.create(
+                number=f"MRP-B-{self.count}",
+                planned_from=datetime.date.fromordinal(problem.today),
+                started_by=self.actor,
+                status=MRPRun.Status.DONE,
+            )
+            write_plan(run, problem, answer)
 
     @staticmethod
     def forget() -> None:

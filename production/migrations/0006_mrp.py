@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '__first__'),
-        ('inventory', '0004_stock_and_purchasing'),
+        ('inventory', '0005_fill_values'),
         ('production', '0005_defect_reasons'),
     ]
 
@@ -187,8 +187,8 @@ class Migration(migrations.Migration):
                 ('ready_on', models.DateField()),
                 ('pegs', models.TextField(default='[]')),
                 ('is_taken', models.BooleanField(default=False, help_text='A firm order was made of it')),
-                ('product', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.product')),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='planned_orders', to='production.mrprun')),
+                ('product', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.product')),
+                ('run', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='planned_orders', to='production.mrprun')),
             ],
             options={
                 'db_table': 'planned_orders',
@@ -205,13 +205,14 @@ class Migration(migrations.Migration):
                 ('quantity', models.DecimalField(decimal_places=4, max_digits=14)),
                 ('on', models.DateField()),
                 ('pegs', models.TextField(default='[]')),
-                ('product', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.product')),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='supplies', to='production.mrprun')),
+                ('product', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.product')),
+                ('run', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='supplies', to='production.mrprun')),
             ],
             options={
                 'verbose_name_plural': 'plan supplies',
                 'db_table': 'plan_supplies',
                 'ordering': ['run_id', 'product_id', 'on', 'id'],
+                'indexes': [models.Index(fields=['run', 'product'], name='plan_supply_product_idx')],
             },
         ),
         migrations.CreateModel(

@@ -91,8 +91,12 @@ class PlannedOrder(models.Model):
     Quantities in ``pegs`` are ten-thousandths of the stock unit, days ordinals, as in :mod:`production.mrp.ground`.
     """
 
-    run = models.ForeignKey(MRPRun, models.CASCADE, related_name="planned_orders")
-    product = models.ForeignKey("inventory.Product", models.PROTECT, related_name="+")
+    # Without checks and indexes of their own: tens of thousands of rows are written at once, by one writer, of rows
+    # that it has just read; the unique constraint finds them.
+    run = models.ForeignKey(MRPRun, models.CASCADE, related_name="planned_orders", db_constraint=False, db_index=False)
+    product = models.ForeignKey(
+        "inventory.Product", models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
     number = models.PositiveIntegerField(help_text="Which of the product's planned orders, from 0")
     kind = models.CharField(max_length=4, choices=Replenish.choices)
     quantity = models.DecimalField(**_QUANTITY)
@@ -114,8 +118,10 @@ class PlannedOrder(models.Model):
 class PlanSupply(models.Model):
     """What is there or on its way in a run, and whom it serves; ``pegs`` as in :class:`PlannedOrder`."""
 
-    run = models.ForeignKey(MRPRun, models.CASCADE, related_name="supplies")
-    product = models.ForeignKey("inventory.Product", models.PROTECT, related_name="+")
+    run = models.ForeignKey(MRPRun, models.CASCADE, related_name="supplies", db_constraint=False, db_index=False)
+    product = models.ForeignKey(
+        "inventory.Product", models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
     reference_type = models.CharField(max_length=20, help_text="A kind of production.mrp.ground")
     reference_id = models.BigIntegerField()
     quantity = models.DecimalField(**_QUANTITY)
@@ -126,6 +132,7 @@ class PlanSupply(models.Model):
         db_table = "plan_supplies"
         verbose_name_plural = "plan supplies"
         ordering = ["run_id", "product_id", "on", "id"]
+        indexes = [models.Index(fields=["run", "product"], name="plan_supply_product_idx")]
 
     def __str__(self) -> str:
         return f"{self.reference_type} {self.reference_id}"

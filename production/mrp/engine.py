@@ -39,6 +39,7 @@ from production.mrp.ground import (
     Problem,
     Supply,
 )
+from production.mrp.memory import collecting_later
 
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -750,7 +751,7 @@ def planned_rows(ground: Ground, orders: Orders, ready: Ints, rows: Ints) -> lis
     columns = (
         ground.ids[orders.item[rows]], numbers, orders.quantity[rows], orders.start[rows], orders.day[rows], ready[rows]
     )  # fmt: skip
-    return [Planned(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+    return list(map(Planned._make, zip(*(column.tolist() for column in columns), strict=True)))
 
 
 def peg_rows(ground: Ground, orders: Orders, parts: Sequence[tuple[Needs, Pegs]]) -> list[Peg]:
@@ -768,7 +769,7 @@ def peg_rows(ground: Ground, orders: Orders, parts: Sequence[tuple[Needs, Pegs]]
         quantity[order].tolist(),
         day[order].tolist(),
     )
-    return [Peg(*row) for row in zip(*columns, strict=True)]
+    return list(map(Peg._make, zip(*columns, strict=True)))
 
 
 def message_rows(
@@ -818,4 +819,5 @@ def plan(problem: Problem) -> Plan:
         CircularBills: bills in use contain one another; ``details["items"]`` names the items.
         TooMuchToPlan: a quantity or number leaves the range that planning counts in.
     """
-    return ArrayPlan(solve(Ground(problem)))
+    with collecting_later():
+        return ArrayPlan(solve(Ground(problem)))

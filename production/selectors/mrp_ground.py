@@ -54,6 +54,7 @@ from production.mrp.ground import (
     Problem,
     Supply,
 )
+from production.mrp.memory import collecting_later
 from production.mrp.netchange import Change
 from production.ports import OpenDemand, open_demand
 
@@ -78,7 +79,7 @@ def load_problem(today: datetime.date) -> Problem:
     Raises:
         UnknownConversion: an open purchase order counts in a unit that its product no longer has.
     """
-    with _one_moment():
+    with _one_moment(), collecting_later():
         return _Reading(today).problem()
 
 

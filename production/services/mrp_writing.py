@@ -14,6 +14,7 @@ from django.db import connection, models, transaction
 from production.models import MRPRun, PlanLate, PlanMessage, PlannedOrder, PlanSupply, Replenish
 from production.mrp.engine import ArrayPlan, Solution, joined
 from production.mrp.ground import SCALE, Key, Plan, Problem, date_of
+from production.mrp.memory import collecting_later
 
 #: A row of a table: values by the names of ``_COLUMNS``.
 Row = tuple[Any, ...]
@@ -37,6 +38,11 @@ def write_plan(run: MRPRun, problem: Problem, plan: Plan, *, in_bulk: bool = Fal
     On PostgreSQL rows are copied in, elsewhere inserted in bulk: as many statements for ten orders as for a hundred
     thousand, SQLite's and SQL Server's limits on values apart. ``in_bulk`` inserts on PostgreSQL too.
     """
+    with collecting_later():
+        _write(run, problem, plan, in_bulk=in_bulk)
+
+
+def _write(run: MRPRun, problem: Problem, plan: Plan, *, in_bulk: bool) -> None:
     pegs_of = _texts_by_arrays(plan.solution) if isinstance(plan, ArrayPlan) else _texts(plan)
     quantity, day, run_id = _quantities(), _days(), run.pk
     kinds = {True: Replenish.MAKE.value, False: Replenish.BUY.value}
