@@ -298,5 +298,17 @@ def mails() -> dict[str, dict[str, Any]]:
             },
             "rule": {"name": "Failures"},
         },
+        "purchase_order": {
+            **link,
+            "order": {
+                "po_number": "PUR-2026-001",
+                "vendor": {"contact_name": "Spools & Sons"},
+                "total": Decimal("412.40"),
+                "currency": "USD",
+                "expected_on": timezone.localdate(),
+                "message": "Please send two rolls <black> first.",
+            },
+            "shop_name": "BLB3D",
+        },
         "verify_email": link,
     }
