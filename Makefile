@@ -65,7 +65,7 @@ soak: $(RUN) ## 50 simulated printers, 2,000 jobs, everything killed now and the
 	$(MANAGE) soak $(SOAK_ARGS)
 
 soak-small: $(RUN) ## the same with 8 printers, 60 jobs and 3 kills
-	$(MANAGE) soak --printers 8 --jobs 60 --kills 3 --longest 5 --asked 0.05 $(SOAK_ARGS)
+	$(MANAGE) soak --printers 8 --jobs 60 --kills 3 --longest 5 --asked 0.12 $(SOAK_ARGS)
 
 pictures: $(DEV) ## take the screenshots of docs/
 	$(MANAGE) pictures
