@@ -6,6 +6,7 @@ import re
 from decimal import Decimal
 
 import pytest
+import segno
 from django.test import Client
 from django.urls import reverse
 
@@ -42,11 +43,13 @@ def test_a_label_is_62_by_29_mm_at_203_dpi_with_a_code_and_its_lines() -> None:
 
 
 def test_the_code_fits_on_the_label_however_long_the_address_is() -> None:
+    # The square for it is 25 mm, which are 200 dots at 8 dots a millimetre.
     for length in (5, 60, 200):
         zpl = labels_zpl([Label("X", [], "/floor/lots/" + "L" * length + "/")])
-        found = re.search(r"\^BQN,2,(\d+)", zpl)
+        found = re.search(r"\^BQN,2,(\d+)\^FH_\^FDMA,(\S+)\^FS", zpl)
         assert found is not None
-        assert 1 <= int(found[1]) <= 10
+        dots = segno.make(found[2], error="m", boost_error=False, micro=False).symbol_size(border=0)[0]
+        assert 100 < int(found[1]) * dots <= 200
     assert labels_zpl([Label("X", [], "/a/")]).count("^FD") == 2
 
 
